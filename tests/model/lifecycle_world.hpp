@@ -1,0 +1,109 @@
+// A world for the lifecycle machine that lies in every way a real one does: answers are lost, late, doubled or stale,
+// creates take effect after their answer was given up, records vanish, children crash, servers restart empty.
+// It keeps the truth beside it and says, after every event, which promise was broken.
+#pragma once
+
+#include <nestor/supervision/lifecycle.hpp>
+
+#include <map>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+namespace nestor::supervision::model {
+
+class world {
+public:
+  world(std::uint64_t seed, bool withdraws);
+
+  /// One thing happens. False once the life is over.
+  bool step();
+  /// From now on everything succeeds; true when the machine comes to rest within `steps`.
+  bool comes_to_rest(int steps);
+
+  [[nodiscard]] const std::string& violation() const { return violation_; }
+  [[nodiscard]] std::string transcript() const;
+  using edge = std::tuple<phase, std::string_view, phase>;
+  [[nodiscard]] const std::set<edge>& edges() const { return edges_; }
+  [[nodiscard]] const state& machine() const { return s_; }
+
+private:
+  struct create {
+    attempt number = 0;
+    std::optional<instant> takes_effect;
+    bool answered = false;
+  };
+  struct run {
+    run_number number = 0;
+    nested::purpose why{};
+    generation target = 0;
+    bool wrote = false;
+  };
+  struct look_up {
+    std::uint64_t look = 0;
+    bool present = false;
+  };
+  struct pending_record {
+    std::uint64_t revision = 0;
+    note what{};
+    attempt number = 0;
+    generation target = 0;
+    run_number run = 0;
+  };
+
+  std::uint64_t pick(std::uint64_t below) { return rng_() % below; }
+  bool chance(unsigned percent) { return pick(100) < percent; }
+  void feed(const any_event& e);
+  void perform(const any_command& c);
+  void check(const state& before, const any_event& e);
+  void broken(std::string what);
+  void pass_time(instant to);
+
+  bool answer_something();
+  void answer_auth();
+  void answer_create();
+  void answer_look_up();
+  void answer_destroy();
+  void answer_run();
+  void answer_record();
+  void meddle();
+  failure some_failure();
+  [[nodiscard]] std::uint32_t durable_losses_allowed() const { return losses_; }
+
+  std::mt19937_64 rng_;
+  policy p_;
+  state s_;
+  instant now_{1'000'000};
+  bool kind_ = false; // everything succeeds
+  std::vector<any_command> out_;
+  std::string violation_;
+  std::vector<std::string> log_;
+  std::set<edge> edges_;
+
+  // what is owed to the machine
+  bool auth_owed_ = false;
+  std::vector<create> creates_;
+  std::optional<look_up> look_up_owed_;
+  std::optional<attempt> destroy_owed_;
+  std::optional<run> run_owed_;
+  std::vector<pending_record> records_;
+  std::vector<any_event> stale_;
+  bool finished_ = false;
+
+  // the truth
+  std::set<attempt> alive_;
+  std::set<attempt> intents_;            // durable
+  generation durable_confirmed_ = 0;     // of the latest durable confirmation on this runtime
+  run_number durable_confirmed_run_ = 0;
+  run_number confirmed_run_ = 0;         // latest push that the server really took
+  generation held_ = 0;                  // what the server holds; 0 = nothing or a mixture
+  std::uint32_t losses_ = 0;             // runtimes that ended by themselves
+  bool told_ = false;                    // the machine heard that its server is another one
+  bool written_ = false;                 // something of ours is in the server
+};
+
+} // namespace nestor::supervision::model
