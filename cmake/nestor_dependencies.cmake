@@ -1,0 +1,18 @@
+# Every dependency, found once. Debian 12 names are in cmake/packages.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(Boost 1.81 REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
+
+if(NESTOR_BUILD_ACTORS)
+  find_package(CAF 0.17.6 REQUIRED COMPONENTS core io)
+endif()
+if(NESTOR_BUILD_APPS)
+  find_package(CLI11 2.1 REQUIRED)
+  find_package(yaml-cpp 0.7 REQUIRED)
+endif()
+if(NESTOR_BUILD_TESTS)
+  find_package(Catch2 2.13 REQUIRED)
+endif()

@@ -1,0 +1,93 @@
+# How every target of this project is made. Globs are CONFIGURE_DEPENDS: adding a file needs no edit here.
+include(GNUInstallDirs)
+set(NESTOR_INSTALL_CMAKEDIR "${CMAKE_INSTALL_LIBDIR}/cmake/nestor")
+
+
+# nestor_flags(<target> <scope>): this project's language level, warnings and sanitizers.
+# Nothing of it is exported: an embedder's flags are the embedder's.
+function(nestor_flags target scope)
+  target_compile_features(${target} ${scope} cxx_std_20)
+  target_compile_options(${target} PRIVATE $<BUILD_INTERFACE:-Wall;-Wextra;-Wpedantic;-Wswitch-enum;-Wshadow>)
+  if(NESTOR_WARNINGS_AS_ERRORS)
+    target_compile_options(${target} PRIVATE $<BUILD_INTERFACE:-Werror>)
+  endif()
+  if(NESTOR_SANITIZERS)
+    target_compile_options(${target} ${scope}
+      $<BUILD_INTERFACE:-fsanitize=${NESTOR_SANITIZERS};-fno-omit-frame-pointer;-fno-sanitize-recover=all>)
+    target_link_options(${target} ${scope} $<BUILD_INTERFACE:-fsanitize=${NESTOR_SANITIZERS}>)
+  endif()
+  if(NESTOR_FUZZ)
+    target_compile_options(${target} ${scope} $<BUILD_INTERFACE:-fsanitize=fuzzer-no-link,address,undefined>)
+    target_link_options(${target} ${scope} $<BUILD_INTERFACE:-fsanitize=address,undefined>)
+  endif()
+endfunction()
+
+# nestor_library(<name> INCLUDE_ROOT <dir> FOLDERS <globs> [PUBLIC <targets>] [PRIVATE <targets>])
+# The library nestor::<name>: all *.cpp of the folders, its include root, its alias, its export.
+function(nestor_library name)
+  cmake_parse_arguments(arg "" "INCLUDE_ROOT" "FOLDERS;PUBLIC;PRIVATE" ${ARGN})
+  list(TRANSFORM arg_FOLDERS PREPEND "${arg_INCLUDE_ROOT}/" OUTPUT_VARIABLE folders)
+  list(TRANSFORM folders APPEND "/*.cpp" OUTPUT_VARIABLE patterns)
+  file(GLOB sources CONFIGURE_DEPENDS ${patterns})
+  if(NOT sources)
+    return()
+  endif()
+
+  set(target nestor_${name})
+  add_library(${target} STATIC ${sources})
+  add_library(nestor::${name} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON)
+  target_include_directories(${target} PUBLIC
+    $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/${arg_INCLUDE_ROOT}>
+    $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  target_link_libraries(${target} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
+  nestor_flags(${target} PUBLIC)
+
+  install(TARGETS ${target} EXPORT nestor_${name}_targets)
+  install(EXPORT nestor_${name}_targets NAMESPACE nestor:: DESTINATION "${NESTOR_INSTALL_CMAKEDIR}")
+  file(GLOB header_folders LIST_DIRECTORIES true ${folders})
+  install(DIRECTORY ${header_folders} DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/nestor"
+    FILES_MATCHING PATTERN "*.hpp" PATTERN "*.def" PATTERN "internal" EXCLUDE)
+endfunction()
+
+# nestor_program(<name> SOURCES <files> [LINK <targets>]): a binary that is installed.
+function(nestor_program name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE ${arg_LINK})
+  nestor_flags(${name} PRIVATE)
+  install(TARGETS ${name})
+endfunction()
+
+# nestor_subdirectory(<dir>): add_subdirectory, if the checkout has it.
+function(nestor_subdirectory dir)
+  if(EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${dir}/CMakeLists.txt")
+    add_subdirectory(${dir})
+  endif()
+endfunction()
+
+# nestor_test(<label> [LINK <targets>]): tests/<label>/*.cpp as one Catch2 executable; each test case is a ctest test.
+# Test cases tagged [.long] are left out here and run by `tests/run long`.
+function(nestor_test label)
+  cmake_parse_arguments(arg "SERIAL" "" "LINK;ENVIRONMENT" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${label}/*.cpp")
+  file(GLOB tests CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${label}/*_test.cpp")
+  foreach(needed IN LISTS arg_LINK)
+    if(NOT TARGET ${needed})
+      return()
+    endif()
+  endforeach()
+  if(NOT tests)
+    return()
+  endif()
+
+  set(target nestor_${label}_tests)
+  add_executable(${target} ${sources})
+  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}")
+  target_include_directories(${target} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
+  target_link_libraries(${target} PRIVATE nestor_test_main ${arg_LINK})
+  nestor_flags(${target} PRIVATE)
+  catch_discover_tests(${target}
+    TEST_PREFIX "${label}: "
+    PROPERTIES LABELS ${label} TIMEOUT 300 RUN_SERIAL ${arg_SERIAL} ENVIRONMENT "${arg_ENVIRONMENT}")
+endfunction()
