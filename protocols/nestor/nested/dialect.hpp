@@ -1,0 +1,142 @@
+// The dialect contract. A dialect is a translator: a table of pure functions over a `walk`, which holds what one run has
+// learned so far. One file and one line in dialects.def make a new one.
+//
+// D1  `name` is its key in specifications, its file's name with '-' for '_'.
+// D2  `begin` and `heard` change the walk and nothing else; `next` reads it. No clock, no randomness: the same answers
+//     give the same questions.
+// D3  One question at a time, and the same one again after `lost` or an outcome that says `again`, unless what was
+//     heard makes another one right.
+// D4  Nothing counts as applied on the strength of a 2xx where the dialect can read back.
+// D5  A failure names a step, a git provider, a secret or a setting by name, never a value or a body.
+//
+// It knows neither tries nor time: how often a question is repeated, and when, is push_plan's.
+#pragma once
+
+#include <nestor/nested/answer.hpp>
+#include <nestor/nested/push_plan.hpp>
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace nestor::nested {
+
+/// A git provider as a read-back shows it.
+struct shown_git_provider {
+  std::string name;
+  std::string host;         ///< empty: none
+  bool host_shown = false;  ///< false: the server does not tell hosts
+};
+
+/// A git provider that stays as it is on the server: sent with an empty token, its own host and user.
+struct kept_git_provider {
+  std::string name;
+  std::optional<std::string> host;
+  std::optional<std::string> user_id;
+};
+
+/// One change to the list of secrets.
+struct secret_change {
+  bool write = false;       ///< false: delete
+  std::string name;
+  std::size_t item = 0;     ///< of `configuration::secrets`, when written
+  bool known_absent = false;///< it was seen or made absent, and nobody but us writes
+  bool maybe_there = false; ///< our own write was sent and no clear answer came
+  std::uint8_t clashes = 0; ///< how often the server said "already exists"
+};
+
+/// What one run has learned and where it is. Owned by the plan; `order` outlives it.
+struct walk {
+  const push_order* order = nullptr;
+  delivery target;                        ///< of `order->wanted`
+  bool wrote = false;                     ///< something that mutates was sent
+  std::uint8_t at = 0;                    ///< the dialect's own: position in its list of stages
+  std::size_t item = 0;                   ///< position within the stage
+
+  bool looked = false;                    ///< the server's settings were read in this run
+  bool settings_exist = false;            ///< ... and there were some
+  std::vector<std::string> filled;        ///< ... of those that null keeps, the ones that have a value
+  std::vector<shown_git_provider> git_shown;
+  std::vector<std::string> secrets_listed;///< sorted
+
+  std::vector<kept_git_provider> git_kept;
+  std::vector<std::size_t> git_writes;    ///< of `configuration::git_providers`
+  std::vector<std::string> git_deletes;
+  bool git_clear = false;                 ///< the kept ones are sent once, alone, before anything is written
+  std::vector<secret_change> changes;     ///< of secrets
+
+  evidence settings_evidence = evidence::value;
+  evidence git_evidence = evidence::value;
+  evidence secrets_evidence = evidence::value;
+  bool drifted = false;                   ///< deep probe: the server does not hold what is wanted
+  std::string drift;                      ///< what differs, by name
+};
+
+/// The run's work is done as far as the dialect is concerned.
+struct walked {
+  evidence strength = evidence::none;
+};
+
+using turn = std::variant<question, walked, failure>;
+
+/// Time-outs of one request, from contract §3.1.
+struct dialect_timeouts {
+  milliseconds look;               ///< a read
+  milliseconds settings;
+  milliseconds git_provider_each;  ///< the server tries up to four hosts, 5 s each, for every token
+  milliseconds git_provider_more;
+  milliseconds secret;
+};
+
+struct dialect {
+  std::string_view name;
+  std::string_view summary;        ///< one line for the documentation
+  evidence settings;               ///< the strongest it has, per step
+  evidence git_providers;
+  evidence secrets;
+  dialect_timeouts within;
+
+  void (*begin)(walk&);
+  turn (*next)(const walk&);
+  outcome (*heard)(walk&, const question&, const http::response&);
+  /// The question was sent (or may have been) and no answer came that says what it did.
+  void (*lost)(walk&, const question&);
+};
+
+/// Every dialect of this build, in the order of dialects.def.
+std::span<const dialect* const> dialects();
+/// nullptr when there is none of that name ("auto" is none).
+const dialect* dialect_named(std::string_view name);
+
+// -- what dialects share ---------------------------------------------------------------------------------------------
+
+/// True when everything the order does not name may be taken away: a runtime of our own, or `adopt: overwrite`.
+bool owns_everything(const push_order& order);
+/// Was it written, or may it have been, by us before this run?
+bool was_ours(const std::vector<std::pair<std::string, digest>>& before, std::string_view name);
+bool git_provider_was_ours(const push_order& order, std::string_view name);
+bool secret_was_ours(const push_order& order, std::string_view name);
+bool is_wanted_git_provider(const push_order& order, std::string_view name);
+bool is_wanted_secret(const push_order& order, std::string_view name);
+/// The digest that `before` has for a name equals the target's.
+bool unchanged(const std::vector<std::pair<std::string, digest>>& before,
+               const std::vector<std::pair<std::string, digest>>& target, std::string_view name);
+/// `unchanged` by kind, and only for an update: other purposes push everything.
+bool may_skip_settings(const walk& w);
+bool may_skip_git_provider(const walk& w, std::string_view name);
+bool may_skip_secret(const walk& w, std::string_view name);
+/// Fills `changes` from `secrets_listed`: deletes what changed or went, writes what is wanted.
+void plan_secrets(walk& w);
+/// After a write of ours met "already exists": applied when it may be our own, else delete and write again.
+/// `applied` says which; the outcome is not `good` when another client keeps writing the same name.
+outcome settle_clash(walk& w, const question& asked, bool& applied);
+/// Compares the listed secret names with what the order wants; empty when they agree, else what differs, by name.
+std::string secrets_difference(const walk& w, const std::vector<std::string>& listed);
+/// The same for git providers and, where shown, their hosts.
+std::string git_providers_difference(const walk& w, const std::vector<shown_git_provider>& shown);
+/// A read-back that differs: drift for a deep probe, a failure for everybody else.
+outcome differs(walk& w, std::string what);
+
+} // namespace nestor::nested

@@ -1,0 +1,422 @@
+// `openhands`: the V0 nested server as it really is (contract §3). Its POSTs replace what they do not mention, so
+// settings and the map of git providers are always sent whole; its secrets are created once and never overwritten, so a
+// change is a delete and a create. It refuses to know how often and when a question is repeated.
+//
+// Only the last git provider of a map gets a verdict from the server. So n tokens are n maps, each with one token in it
+// and the ones before it kept by an empty token; every token is judged on its own, and a refused one never gets past.
+#include <nestor/http/url.hpp>
+#include <nestor/nested/dialect.hpp>
+#include <nestor/nested/json_text.hpp>
+#include <nestor/nested/settings_match.hpp>
+
+#include <algorithm>
+
+namespace nestor::nested {
+namespace {
+
+using kind = outcome::kind;
+
+constexpr dialect_timeouts within{
+  .look = 10s,
+  .settings = 10s,
+  .git_provider_each = 20s, // four hosts are tried for a token, 5 s each
+  .git_provider_more = 5s,
+  .secret = 10s,
+};
+
+enum class stage : std::uint8_t { look, settings, look_again, git_providers, list, secrets, verify_settings, verify_secrets, done };
+
+constexpr std::array configuring{stage::look,  stage::settings,        stage::look_again,     stage::git_providers, stage::list,
+                                 stage::secrets, stage::verify_settings, stage::verify_secrets, stage::done};
+/// Backwards: what was written last goes first.
+constexpr std::array withdrawing{stage::list,     stage::secrets,         stage::look,           stage::git_providers,
+                                 stage::settings, stage::verify_settings, stage::verify_secrets, stage::done};
+constexpr std::array looking{stage::verify_settings, stage::verify_secrets, stage::done};
+
+bool withdraws(const walk& w) { return w.order->why == purpose::withdraw; }
+
+stage stage_of(const walk& w) {
+  switch (w.order->why) {
+    case purpose::withdraw: return withdrawing.at(w.at);
+    case purpose::probe:
+    case purpose::deep_probe: return looking.at(w.at);
+    case purpose::configure:
+    case purpose::update:
+    case purpose::restore: break;
+  }
+  return configuring.at(w.at);
+}
+
+// -- what each stage has to do ---------------------------------------------------------------------------------------
+
+std::size_t maps_of(const walk& w) {
+  return w.git_writes.size() + (w.git_clear ? 1U : 0U);
+}
+
+bool writes_settings(const walk& w) {
+  if (withdraws(w))
+    return w.settings_exist && w.order->before && w.order->before->settings;
+  return !(w.settings_exist && may_skip_settings(w));
+}
+
+bool nothing_to_do(const walk& w) {
+  switch (stage_of(w)) {
+    case stage::look: return w.looked;
+    case stage::settings: return w.item != 0 || !writes_settings(w);
+    // On a server that is not ours its git providers show only once there are settings; ours must not wipe them.
+    case stage::look_again: return w.item != 0 || !(w.order->refuse_existing && !w.settings_exist);
+    case stage::git_providers: return w.item >= maps_of(w);
+    case stage::list: return w.item != 0;
+    case stage::secrets: return w.item >= w.changes.size();
+    case stage::verify_settings: return w.item != 0;
+    case stage::verify_secrets: return w.item != 0;
+    case stage::done: return false;
+  }
+  return false;
+}
+
+void plan_git_providers(walk& w) {
+  const auto& order = *w.order;
+  w.git_kept.clear();
+  w.git_writes.clear();
+  w.git_clear = false;
+  bool surplus = false;
+  for (const auto& shown : w.git_shown) {
+    if (!withdraws(w) && is_wanted_git_provider(order, shown.name))
+      continue;
+    if (git_provider_was_ours(order, shown.name) || owns_everything(order))
+      surplus = true;
+    else
+      w.git_kept.push_back({shown.name, shown.host.empty() ? std::nullopt : std::optional{shown.host}, std::nullopt});
+  }
+  if (order.wanted && !withdraws(w)) {
+    for (std::size_t i = 0; i < order.wanted->git_providers.size(); ++i) {
+      const auto& c = order.wanted->git_providers[i];
+      auto at = std::ranges::find(w.git_shown, c.git_provider, &shown_git_provider::name);
+      bool there = at != w.git_shown.end();
+      bool same_host = there && (!at->host_shown || at->host == c.host.value_or(""));
+      if (there && same_host && may_skip_git_provider(w, c.git_provider)) {
+        w.git_kept.push_back({c.git_provider, c.host, c.user_id});
+        continue;
+      }
+      // The server would judge the token it has at the new host, and that verdict may hide the new token's.
+      if (w.git_writes.empty() && there && !same_host)
+        w.git_clear = true;
+      w.git_writes.push_back(i);
+    }
+  }
+  if (w.git_writes.empty() && surplus)
+    w.git_clear = true;
+}
+
+/// Moves past every stage that has nothing left; plans a stage when it is entered.
+void advance(walk& w) {
+  while (stage_of(w) != stage::done && nothing_to_do(w)) {
+    ++w.at;
+    w.item = 0;
+    if (stage_of(w) == stage::git_providers)
+      plan_git_providers(w);
+  }
+}
+
+// -- questions -------------------------------------------------------------------------------------------------------
+
+question read(topic about, step at, std::string path) {
+  question q;
+  q.about = about;
+  q.at = at;
+  q.path = std::move(path);
+  q.timeout = within.look;
+  return q;
+}
+
+question write(topic about, step at, http::method verb, std::string path, milliseconds timeout) {
+  question q;
+  q.about = about;
+  q.at = at;
+  q.verb = verb;
+  q.path = std::move(path);
+  q.timeout = timeout;
+  q.mutates = true;
+  return q;
+}
+
+question settings_question(const walk& w) {
+  auto q = write(topic::write_settings, step::settings, http::method::post, "/api/settings", within.settings);
+  if (withdraws(w)) {
+    std::vector<std::string> all(kept_by_null.begin(), kept_by_null.end());
+    q.body = settings_body("{}", all);
+  } else {
+    q.body = settings_body(w.order->wanted->settings, w.filled);
+  }
+  return q;
+}
+
+class map_body {
+public:
+  void add(std::string_view name, std::string_view token, const std::optional<std::string>& host,
+           const std::optional<std::string>& user_id) {
+    text_ += first_ ? "" : ",";
+    first_ = false;
+    good_ = good_ && append_json(text_, name);
+    text_ += ":{";
+    member("host", host);
+    text_ += ",\"token\":";
+    good_ = good_ && append_json(text_, token);
+    text_ += ',';
+    member("user_id", user_id);
+    text_ += '}';
+  }
+  bool finish(wiped_string& out) {
+    text_ += "}}";
+    out = std::move(text_);
+    return good_;
+  }
+
+private:
+  void member(std::string_view name, const std::optional<std::string>& value) {
+    text_ += '"';
+    text_ += name;
+    text_ += "\":";
+    if (value)
+      good_ = good_ && append_json(text_, *value);
+    else
+      text_ += "null";
+  }
+  wiped_string text_ = "{\"provider_tokens\":{";
+  bool first_ = true;
+  bool good_ = true;
+};
+
+turn not_text(const question& q) {
+  return failure_at(q, errc::configuration_refused, "is not UTF-8 text, which JSON cannot carry");
+}
+
+turn git_question(const walk& w) {
+  bool clearing = w.git_clear && w.item == 0;
+  if (clearing && withdraws(w) && w.git_kept.empty())
+    return write(topic::clear_git_providers, step::git_providers, http::method::post, "/api/unset-provider-tokens",
+                 within.git_provider_more);
+  auto q = write(clearing ? topic::clear_git_providers : topic::write_git_provider, step::git_providers,
+                 http::method::post, "/api/add-git-providers",
+                 clearing ? within.git_provider_more : within.git_provider_each + within.git_provider_more);
+  map_body body;
+  for (const auto& kept : w.git_kept)
+    body.add(kept.name, "", kept.host, kept.user_id);
+  if (!clearing) {
+    auto last = w.item - (w.git_clear ? 1U : 0U);
+    for (std::size_t i = 0; i <= last; ++i) {
+      const auto& c = w.order->wanted->git_providers[w.git_writes[i]];
+      c.token.expose([&](std::string_view token) {
+        body.add(c.git_provider, i == last ? token : std::string_view{}, c.host, c.user_id);
+      });
+      q.subject = c.git_provider;
+    }
+  }
+  if (!body.finish(q.body))
+    return not_text(q);
+  return q;
+}
+
+turn secret_question(const walk& w) {
+  const auto& change = w.changes[w.item];
+  if (!change.write) {
+    auto q = write(topic::delete_secret, step::secrets, http::method::del,
+                   "/api/secrets/" + http::encode_segment(change.name), within.secret);
+    q.subject = change.name;
+    return q;
+  }
+  const auto& item = w.order->wanted->secrets[change.item];
+  auto q = write(topic::write_secret, step::secrets, http::method::post, "/api/secrets", within.secret);
+  q.subject = change.name;
+  q.success = 201;
+  q.body = "{\"description\":";
+  bool good = append_json(q.body, item.description);
+  q.body += ",\"name\":";
+  good = good && append_json(q.body, item.name);
+  q.body += ",\"value\":";
+  good = good && item.value.expose([&](std::string_view value) { return append_json(q.body, value); });
+  q.body += '}';
+  if (!good)
+    return not_text(q);
+  return q;
+}
+
+turn next(const walk& w) {
+  switch (stage_of(w)) {
+    case stage::look:
+    case stage::look_again: return read(topic::read_settings, step::settings, "/api/settings");
+    case stage::settings: return settings_question(w);
+    case stage::git_providers: return git_question(w);
+    case stage::list: return read(topic::read_secrets, step::secrets, "/api/secrets");
+    case stage::secrets: return secret_question(w);
+    case stage::verify_settings: return read(topic::read_settings, step::verify, "/api/settings");
+    case stage::verify_secrets: return read(topic::read_secrets, step::verify, "/api/secrets");
+    case stage::done: break;
+  }
+  return walked{std::min({w.settings_evidence, w.git_evidence, w.secrets_evidence})};
+}
+
+// -- answers ---------------------------------------------------------------------------------------------------------
+
+outcome not_as_defined(const question& q, std::string_view what) {
+  return {kind::again, false, failure_at(q, errc::nested_protocol, what, 200)};
+}
+
+outcome saw_settings(walk& w, const question& q, const http::response& r, bool missing) {
+  shown_settings shown;
+  if (!missing) {
+    shown = read_settings(r.body);
+    if (!shown.tells_git_providers)
+      return not_as_defined(q, "shows no git providers: this is another dialect");
+  }
+  bool first = stage_of(w) == stage::look;
+  if (first) {
+    bool ours = w.order->before && w.order->before->settings;
+    if (!missing && w.order->refuse_existing && !ours)
+      return {kind::refused, false, failure{errc::already_configured, step::settings, "the server has settings", 0, {}}};
+    w.looked = true;
+    w.settings_exist = !missing;
+  } else {
+    w.item = 1;
+  }
+  w.filled = std::move(shown.filled);
+  w.git_shown = std::move(shown.git_providers);
+  return {};
+}
+
+outcome saw_secrets(walk& w, const question& q, const http::response& r) {
+  bool list = false;
+  std::vector<std::string> names;
+  read_json(r.body, [&](const json_leaf& leaf) {
+    constexpr std::string_view root = "/custom_secrets";
+    if (leaf.path == root)
+      list = leaf.kind == json_kind::array;
+    else if (leaf.path.starts_with(root) && leaf.path.ends_with("/name") && leaf.kind == json_kind::string)
+      names.emplace_back(leaf.text);
+  });
+  if (!list)
+    return not_as_defined(q, "shows no list of secrets");
+  std::ranges::sort(names);
+  if (stage_of(w) == stage::verify_secrets) {
+    w.item = 1;
+    auto difference = secrets_difference(w, names);
+    if (!difference.empty())
+      return differs(w, std::move(difference));
+    w.secrets_evidence = w.order->wanted && !w.order->wanted->secrets.empty() ? evidence::presence : evidence::value;
+    return {};
+  }
+  w.secrets_listed = std::move(names);
+  w.item = 1;
+  if (w.order->refuse_existing)
+    for (const auto& name : w.secrets_listed)
+      if (is_wanted_secret(*w.order, name) && !secret_was_ours(*w.order, name))
+        return {kind::refused, false,
+                failure{errc::already_configured, step::secrets, "the server has a secret '" + name + "' already", 0, {}}};
+  plan_secrets(w);
+  return {};
+}
+
+outcome verify_settings(walk& w, const question& q, const http::response& r, bool missing) {
+  w.item = 1;
+  if (missing && withdraws(w))
+    return {};
+  if (missing)
+    return differs(w, "there are no settings");
+  shown_settings shown;
+  settings_match match{true, {}, evidence::value};
+  if (withdraws(w) || !w.order->wanted)
+    shown = read_settings(r.body);
+  else
+    match = match_settings(*w.order->wanted, r.body, shown, true);
+  if (!shown.tells_git_providers) {
+    w.item = 0;
+    return not_as_defined(q, "shows no git providers: this is another dialect");
+  }
+  if (withdraws(w) && w.order->before && w.order->before->settings && !shown.filled.empty())
+    return differs(w, "the setting '" + shown.filled.front() + "' still has a value");
+  if (!match.equal)
+    return differs(w, "the setting at " + match.difference + " is not the wanted one");
+  auto difference = git_providers_difference(w, shown.git_providers);
+  if (!difference.empty())
+    return differs(w, std::move(difference));
+  w.settings_evidence = match.strength;
+  w.git_evidence = w.order->wanted && !w.order->wanted->git_providers.empty() ? evidence::presence : evidence::value;
+  return {};
+}
+
+outcome changed_secret(walk& w, const question& q, const outcome& judged) {
+  auto& change = w.changes[w.item];
+  if (judged.is == kind::exists) {
+    bool applied = false;
+    auto result = settle_clash(w, q, applied);
+    if (applied)
+      ++w.item;
+    return result;
+  }
+  if (!change.write && w.item + 1 < w.changes.size() && w.changes[w.item + 1].name == change.name)
+    w.changes[w.item + 1].known_absent = true;
+  ++w.item;
+  return {};
+}
+
+outcome learn(walk& w, const question& q, const http::response& r, const outcome& judged) {
+  bool missing = judged.is == kind::missing;
+  switch (q.about) {
+    case topic::read_settings:
+      return q.at == step::verify ? verify_settings(w, q, r, missing) : saw_settings(w, q, r, missing);
+    case topic::read_secrets: return saw_secrets(w, q, r);
+    case topic::write_secret:
+    case topic::delete_secret: return changed_secret(w, q, judged);
+    case topic::write_settings:
+    case topic::write_git_provider:
+    case topic::clear_git_providers: ++w.item; return {};
+    case topic::read_git_providers:
+    case topic::delete_git_provider: break; // this dialect has no such route
+  }
+  return {};
+}
+
+void lost(walk& w, const question& q) {
+  if (q.about == topic::write_secret)
+    w.changes[w.item].maybe_there = true;
+}
+
+outcome heard(walk& w, const question& q, const http::response& r) {
+  auto judged = judge(q, r);
+  if (judged.is == kind::again && judged.ambiguous)
+    lost(w, q);
+  // The store is written without a lock or an atomic rename: after our writes a failing list means it is broken.
+  if (judged.is == kind::again && q.about == topic::read_secrets && r.status == 500 && w.wrote)
+    judged.why.code = errc::store_corrupt;
+  if (judged.is == kind::again || judged.is == kind::refused)
+    return judged;
+  auto result = learn(w, q, r, judged);
+  if (result.is == kind::good)
+    advance(w);
+  return result;
+}
+
+void begin(walk& w) {
+  advance(w);
+}
+
+} // namespace
+
+const dialect& openhands_dialect() {
+  static const dialect self{
+    .name = "openhands",
+    .summary = "the V0 nested server: whole settings, whole map of git providers, secrets by delete and create",
+    .settings = evidence::value,
+    .git_providers = evidence::presence,
+    .secrets = evidence::presence,
+    .within = within,
+    .begin = begin,
+    .next = next,
+    .heard = heard,
+    .lost = lost,
+  };
+  return self;
+}
+
+} // namespace nestor::nested

@@ -1,0 +1,44 @@
+// Whether the settings a server shows are the wanted ones. Servers coerce types, fill in defaults and hide secrets, so
+// this is not equality of texts; it is one pass over what was shown, leaf by leaf. It never says a value.
+#pragma once
+
+#include <nestor/nested/configuration.hpp>
+#include <nestor/nested/dialect.hpp>
+#include <nestor/nested/evidence.hpp>
+
+#include <array>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace nestor::nested {
+
+/// Settings for which null and absence mean "keep the old value" on the V0 server, and that "" empties.
+inline constexpr std::array<std::string_view, 4> kept_by_null{"llm_api_key", "llm_base_url", "llm_model", "search_api_key"};
+
+/// What a `GET /api/settings` shows, besides the values.
+struct shown_settings {
+  bool whole = false;                     ///< the body was one JSON object
+  bool tells_git_providers = false;       ///< it has `provider_tokens_set`: the V0 server
+  bool tells_agent_settings = false;      ///< it has `agent_settings`: the agent-server
+  bool error = false;                     ///< it has an `error`
+  std::vector<std::string> filled;        ///< those of `kept_by_null` that have a value
+  std::vector<shown_git_provider> git_providers; ///< sorted by name
+};
+
+struct settings_match {
+  bool equal = false;
+  std::string difference;                 ///< the first setting that differs, by JSON pointer; empty when equal
+  evidence strength = evidence::value;    ///< the weakest over the wanted members
+};
+
+/// One reading of the body; `wanted`, when given, is compared in the same pass. `exact`: a secret flag that is set
+/// although nothing is wanted there differs too.
+shown_settings read_settings(std::string_view body);
+settings_match match_settings(const configuration& wanted, std::string_view body, shown_settings& shown, bool exact);
+
+/// `wanted.settings` with "" for each member of `clear` that it does not give a value. The body of a whole-object POST.
+wiped_string settings_body(std::string_view settings, std::span<const std::string> clear);
+
+} // namespace nestor::nested
