@@ -14,6 +14,8 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 # -O2 in both: -O3 buys nothing measurable in code that waits for sockets, and costs build time.
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
+# For sanitizers and fuzzers: fast enough to run whole suites, lines in their reports.
+set(CMAKE_CXX_FLAGS_SANITIZE "-O1 -g1")
 
 find_program(NESTOR_CCACHE ccache)
 if(NESTOR_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)

@@ -36,7 +36,11 @@ function(nestor_library name)
   set(target nestor_${name})
   add_library(${target} STATIC ${sources})
   add_library(nestor::${name} ALIAS ${target})
-  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON)
+  set_target_properties(${target} PROPERTIES
+    EXPORT_NAME ${name}
+    POSITION_INDEPENDENT_CODE ON
+    NESTOR_INCLUDE_ROOT "${CMAKE_CURRENT_SOURCE_DIR}/${arg_INCLUDE_ROOT}"  # for nestor_header_check()
+    NESTOR_FOLDERS "${arg_FOLDERS}")
   target_include_directories(${target} PUBLIC
     $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/${arg_INCLUDE_ROOT}>
     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
@@ -90,4 +94,14 @@ function(nestor_test label)
   catch_discover_tests(${target}
     TEST_PREFIX "${label}: "
     PROPERTIES LABELS ${label} TIMEOUT 300 RUN_SERIAL ${arg_SERIAL} ENVIRONMENT "${arg_ENVIRONMENT}")
+
+  foreach(source IN LISTS tests)
+    file(STRINGS "${source}" long_cases REGEX "\\[\\.long\\]" LIMIT_COUNT 1)
+    if(long_cases)
+      add_test(NAME "${label}: at full length" CONFIGURATIONS long COMMAND ${target} "[.long]" --durations yes)
+      set_tests_properties("${label}: at full length" PROPERTIES
+        LABELS ${label} TIMEOUT 7200 RUN_SERIAL ${arg_SERIAL} ENVIRONMENT "${arg_ENVIRONMENT}")
+      break()
+    endif()
+  endforeach()
 endfunction()
