@@ -7,7 +7,7 @@ namespace nestor::supervision::model {
 namespace {
 
 constexpr std::array<std::string_view, std::variant_size_v<any_event>> event_names{
-  "started",        "authenticated",  "auth_failed",  "recorded",     "record_failed", "provisioned",   "provision_failed",
+  "enqueued",       "started",        "authenticated",  "auth_failed",  "recorded",     "record_failed", "provisioned",   "provision_failed",
   "sighted",        "look_up_failed", "absence_proven", "destroy_failed", "runtime_gone",  "progressed",    "writing",
   "run_confirmed",  "run_failed",     "child_lost",   "configuration_changed", "destroy_requested", "tick"};
 static_assert(!event_names.back().empty());
@@ -34,6 +34,7 @@ world::world(std::uint64_t seed, bool withdraws) : rng_(seed) {
   p_.replacements.max = static_cast<std::uint32_t>(pick(4));
   p_.reconfigures = static_cast<std::uint8_t>(pick(3));
   s_.seed = seed;
+  feed(event::enqueued{});
   feed(event::started{});
 }
 

@@ -345,6 +345,8 @@ failure crashed(step at, std::string_view who) {
 // -- one function per phase: every event of that phase in one place ---------------------------------------------------------
 
 void queued(turn t, const any_event& e) {
+  if (as<event::enqueued>(e))
+    return t.arm(timer::overall, t.p.queue_within);
   if (as<event::started>(e)) {
     t.arm(timer::overall, t.p.ready_within);
     return t.authenticate();
@@ -448,7 +450,7 @@ void pushing(turn t, const any_event& e) {
   if (const auto* x = as<event::progressed>(e); x && t.is_current(x->of))
     return t.arm(timer::work, x->silent_for + silence_margin);
   if (const auto* x = as<event::writing>(e); x && t.is_current(x->of)) {
-    t.s.touched = t.s.dirty = true;
+    t.s.dirty = true;
     return;
   }
   if (const auto* x = as<event::run_confirmed>(e); x && t.is_current(x->of))
@@ -673,6 +675,9 @@ step step_of(phase p) {
 }
 
 void on_overall(turn t) {
+  if (t.s.now == phase::queued)
+    return t.give_up(failure{errc::queue_timeout, step::queue,
+                             "not started within " + std::to_string(t.p.queue_within.count()) + " ms", 0, {}});
   std::string cause = "not Ready within " + std::to_string(t.p.ready_within.count()) + " ms";
   if (t.s.why)
     cause += "; last failure: " + to_string(*t.s.why);
@@ -718,6 +723,8 @@ void feed(const policy& p, state& s, const any_event& e, instant now, std::vecto
     if (s.now < phase::configuring || s.now == phase::backing_off)
       return; // the first push takes the newest
   }
+  if (as<event::writing>(e) && s.open)
+    s.touched = true; // even from a run that was given up: it wrote
   if (const auto* x = as<event::runtime_gone>(e)) {
     if (x->of != s.number || !s.open || s.create_out)
       return t.ignore();

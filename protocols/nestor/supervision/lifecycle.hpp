@@ -65,7 +65,7 @@ enum class child : std::uint8_t { provider_auth, configurator };
 
 /// What the machine waits for, besides answers. One deadline each.
 enum class timer : std::uint8_t {
-  overall, ///< first Ready must come by then
+  overall, ///< it must leave the queue, and then be Ready, by then
   work,    ///< the child at work must have been heard by then
   retry,   ///< do again what failed
   settle,  ///< an unknown create counts as absent after that, if it is still not found
@@ -79,6 +79,7 @@ std::string_view name_of(note n);
 
 // -- events ------------------------------------------------------------------------------------------------------------
 namespace event {
+struct enqueued {};                                 ///< it exists and waits to be started
 struct started {};                                  ///< it left the queue
 struct authenticated {};
 struct auth_failed { failure why; };
@@ -102,7 +103,7 @@ struct tick {};                                     ///< some deadline passed
 } // namespace event
 
 using any_event =
-  std::variant<event::started, event::authenticated, event::auth_failed, event::recorded, event::record_failed,
+  std::variant<event::enqueued, event::started, event::authenticated, event::auth_failed, event::recorded, event::record_failed,
                event::provisioned, event::provision_failed, event::sighted, event::look_up_failed,
                event::absence_proven, event::destroy_failed, event::runtime_gone, event::progressed, event::writing,
                event::run_confirmed, event::run_failed, event::child_lost, event::configuration_changed,
@@ -128,6 +129,7 @@ using any_command = std::variant<command::authenticate, command::release_auth, c
 // -- policy and state --------------------------------------------------------------------------------------------------
 /// Fixed for a sandbox. Defaults carry their reasons in lifecycle.cpp's `limits`.
 struct policy {
+  milliseconds queue_within{1'800'000};
   milliseconds ready_within{120'000};
   milliseconds probe_every{60'000};
   milliseconds create_settles{0};      ///< the provider's

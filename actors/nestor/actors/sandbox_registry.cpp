@@ -1,0 +1,278 @@
+#include <nestor/actors/sandbox_registry.hpp>
+
+#include <nestor/actors/supervisor.hpp>
+#include <nestor/http/url.hpp>
+
+#include <array>
+#include <cstring>
+
+namespace nestor::actors {
+
+namespace {
+
+failure refusal(errc code, std::string cause) {
+  return failure{code, step::queue, std::move(cause), 0, {}};
+}
+
+accepted refused(errc code, std::string cause) {
+  return accepted{{}, 0, refusal(code, std::move(cause))};
+}
+
+} // namespace
+
+sandbox_registry::sandbox_registry(self_ptr<> self, surroundings_ptr around, registry_limits limits)
+  : self_(self), around_(std::move(around)), limits_(limits) {}
+
+caf::behavior sandbox_registry::make_behavior() {
+  return {[this](create_sandbox& request) { return on_create(request); },
+          [this](configure_sandbox& request) { return on_configure(request); },
+          [this](const destroy_sandbox& request) { return on_destroy(request); },
+          [this](const get_sandbox& request) { return on_get(request); },
+          [this](const get_access& request) { return on_access(request); },
+          [this](list_sandboxes) {
+            sandbox_list all;
+            for (const auto& [id, e] : sandboxes_)
+              all.items.emplace_back(id, e.word);
+            return all;
+          },
+          [this](drain) { return on_drain(); },
+          [this](const journal_done& done) { on_durable(done); },
+          [this](wanted_loaded& loaded) { on_loaded(loaded); },
+          [this](const status_changed& now) { on_status(now); },
+          [this](life_ended& ended) { on_ended(ended); }};
+}
+
+void sandbox_registry::handle_exit(const caf::exit_msg& msg) {
+  for (auto& [id, e] : sandboxes_)
+    if (e.supervisor)
+      self_->send_exit(e.supervisor, caf::exit_reason::user_shutdown);
+  self_->quit(msg.reason);
+}
+
+std::uint64_t sandbox_registry::random() {
+  std::array<std::uint8_t, sizeof(std::uint64_t)> bytes{};
+  around_->entropy->fill(bytes);
+  std::uint64_t value = 0;
+  std::memcpy(&value, bytes.data(), sizeof value);
+  return value;
+}
+
+// -- create -------------------------------------------------------------------------------------------------------------------
+
+std::optional<failure> sandbox_registry::fault_of(const sandbox_spec& spec, std::string& address) const {
+  if (draining_)
+    return refusal(errc::node_stopping, "the node is draining");
+  if (alive_ >= limits_.sandboxes_max)
+    return refusal(errc::limit_reached, std::to_string(limits_.sandboxes_max) + " sandboxes exist, which is the node's limit");
+  const auto* provider = providers::of_kind(spec.provider);
+  if (!provider)
+    return refusal(errc::spec_invalid, "provider: `" + spec.provider + "` is not configured");
+  if (auto valid = provider->validate(*spec.runtime); !valid)
+    return valid.error();
+  if (!spec.name.empty() && names_.contains(spec.name))
+    return refusal(errc::name_taken, "name: `" + spec.name + "` is in use");
+  if (provider->undo == providers::compensation::withdraw) {
+    address = http::to_string(*http::parse_url(spec.runtime->url));
+    if (addresses_.contains(address))
+      return refusal(errc::conflict, "runtime.url: another sandbox has this server");
+  }
+  return std::nullopt;
+}
+
+caf::result<accepted> sandbox_registry::on_create(create_sandbox& request) {
+  std::string address;
+  if (auto fault = fault_of(*request.spec, address))
+    return accepted{{}, 0, std::move(fault)};
+  std::array<std::uint8_t, id_entropy_bytes> bytes{};
+  around_->entropy->fill(bytes);
+  auto id = make_sandbox_id(bytes);
+  auto record = std::make_shared<wanted_record>(wanted_record{id, 1, std::move(request.spec)});
+  if (!record->spec->name.empty())
+    names_.insert(record->spec->name);
+  if (!address.empty())
+    addresses_.insert(address);
+  ++alive_;
+  auto& e = sandboxes_[id];
+  e.name = record->spec->name;
+  e.address = std::move(address);
+  e.wanted = record;
+  auto ticket = ++ticket_;
+  promise<accepted> answer{self_};
+  pending_.emplace(ticket, pending_change{id, nullptr, nullptr, answer});
+  around_->journal->want(*record, {self_->address(), ticket});
+  return answer.result();
+}
+
+void sandbox_registry::on_durable(const journal_done& done) {
+  auto found = pending_.extract(done.ticket);
+  if (found.empty())
+    return;
+  auto& change = found.mapped();
+  auto& e = sandboxes_[change.id];
+  bool creating = change.wanted == nullptr;
+  if (!done.durable) {
+    if (creating) {
+      names_.erase(e.name);
+      addresses_.erase(e.address);
+      sandboxes_.erase(change.id);
+      --alive_;
+    }
+    return change.answer->deliver(refused(errc::journal_unavailable, "what is wanted could not be made durable"));
+  }
+  if (creating) {
+    change.answer->deliver(accepted{change.id, 1, std::nullopt});
+    return born(change.id);
+  }
+  e.number = change.wanted->number;
+  change.answer->deliver(accepted{change.id, e.number, std::nullopt});
+  if (e.supervisor)
+    self_->tell(e.supervisor, new_configuration{change.wanted->number, change.wanted->spec});
+}
+
+void sandbox_registry::born(const sandbox_id& id) {
+  auto& e = sandboxes_[id];
+  const auto* provider = providers::of_kind(e.wanted->spec->provider);
+  e.supervisor = spawn<supervisor>(self_, around_, self_->address(), life{id, std::move(e.wanted), provider, random()});
+  self_->on_down(e.supervisor, [this, id](const caf::error&) { on_supervisor_down(id); });
+  waiting_.push_back(id);
+  start_next();
+}
+
+void sandbox_registry::start_next() {
+  while (!waiting_.empty() && starting_ < limits_.starting_max) {
+    auto found = sandboxes_.find(waiting_.front());
+    waiting_.pop_front();
+    if (found == sandboxes_.end() || found->second.word != status::queued || !found->second.supervisor)
+      continue;
+    found->second.starting = true;
+    ++starting_;
+    self_->tell(found->second.supervisor, start_life{});
+  }
+}
+
+void sandbox_registry::free_slot(entry& e) {
+  if (std::exchange(e.starting, false)) {
+    --starting_;
+    start_next();
+  }
+}
+
+// -- change, look, end -----------------------------------------------------------------------------------------------------------
+
+caf::result<accepted> sandbox_registry::on_configure(configure_sandbox& request) {
+  auto found = sandboxes_.find(request.id);
+  if (found == sandboxes_.end())
+    return refused(errc::not_found, request.id.text);
+  if (!found->second.supervisor)
+    return refused(errc::conflict, "the sandbox has ended");
+  for (const auto& [ticket, change] : pending_)
+    if (change.id == request.id)
+      return refused(errc::conflict, "another change of it is being made durable; try again");
+  auto ticket = ++ticket_;
+  promise<accepted> answer{self_};
+  pending_.emplace(ticket, pending_change{request.id, std::move(request.configuration), nullptr, answer});
+  around_->journal->read(request.id, found->second.number, {self_->address(), ticket});
+  return answer.result();
+}
+
+void sandbox_registry::on_loaded(wanted_loaded& loaded) {
+  auto found = pending_.find(loaded.ticket);
+  if (found == pending_.end())
+    return;
+  auto& change = found->second;
+  if (!loaded.wanted) {
+    change.answer->deliver(refused(errc::journal_unavailable, "what was wanted before could not be read"));
+    pending_.erase(found);
+    return;
+  }
+  auto spec = std::make_shared<sandbox_spec>(*loaded.wanted->spec);
+  spec->configuration = std::move(change.configuration);
+  change.wanted = std::make_shared<wanted_record>(wanted_record{change.id, loaded.wanted->number + 1, std::move(spec)});
+  around_->journal->want(*change.wanted, {self_->address(), loaded.ticket});
+}
+
+accepted sandbox_registry::on_destroy(const destroy_sandbox& request) {
+  auto found = sandboxes_.find(request.id);
+  if (found == sandboxes_.end())
+    return refused(errc::not_found, request.id.text);
+  if (found->second.supervisor)
+    self_->tell(found->second.supervisor, end_life{});
+  return accepted{request.id, found->second.number, std::nullopt};
+}
+
+caf::result<sandbox_seen> sandbox_registry::on_get(const get_sandbox& request) {
+  auto found = sandboxes_.find(request.id);
+  if (found == sandboxes_.end())
+    return sandbox_seen{nullptr, refusal(errc::not_found, request.id.text)};
+  if (!found->second.supervisor)
+    return sandbox_seen{found->second.last, std::nullopt};
+  return self_->pass_on<sandbox_seen>(found->second.supervisor, look_at_it{});
+}
+
+caf::result<access> sandbox_registry::on_access(const get_access& request) {
+  auto found = sandboxes_.find(request.id);
+  if (found == sandboxes_.end())
+    return access{{}, {}, 0, refusal(errc::not_found, request.id.text)};
+  if (!found->second.supervisor)
+    return access{{}, {}, 0, refusal(errc::conflict, "the sandbox has ended")};
+  return self_->pass_on<access>(found->second.supervisor, hand_out_access{});
+}
+
+caf::result<drained> sandbox_registry::on_drain() {
+  draining_.emplace(self_);
+  auto answer = draining_->result();
+  if (alive_ == 0) {
+    draining_->deliver(drained{0});
+    self_->quit();
+    return answer;
+  }
+  for (auto& [id, e] : sandboxes_)
+    if (e.supervisor)
+      self_->tell(e.supervisor, end_life{});
+  return answer;
+}
+
+void sandbox_registry::on_status(const status_changed& now) {
+  auto found = sandboxes_.find(now.id);
+  if (found == sandboxes_.end())
+    return;
+  found->second.word = now.word;
+  if (now.word != status::queued && now.word != status::starting)
+    free_slot(found->second);
+}
+
+void sandbox_registry::on_ended(life_ended& ended) {
+  auto found = sandboxes_.find(ended.view->id);
+  if (found == sandboxes_.end())
+    return;
+  found->second.word = ended.view->word;
+  found->second.last = std::move(ended.view);
+}
+
+void sandbox_registry::on_supervisor_down(const sandbox_id& id) {
+  auto found = sandboxes_.find(id);
+  if (found == sandboxes_.end())
+    return;
+  auto& e = found->second;
+  e.supervisor = nullptr;
+  free_slot(e);
+  names_.erase(e.name);
+  addresses_.erase(e.address);
+  --alive_;
+  around_->journal->forget(id);
+  ended_.push_back(id);
+  forget_oldest();
+  if (draining_ && alive_ == 0) {
+    draining_->deliver(drained{0});
+    self_->quit();
+  }
+}
+
+void sandbox_registry::forget_oldest() {
+  while (ended_.size() > limits_.ended_max) {
+    sandboxes_.erase(ended_.front());
+    ended_.pop_front();
+  }
+}
+
+} // namespace nestor::actors

@@ -1,0 +1,83 @@
+// SANDBOX REGISTRY, the NODE's front door: knows every sandbox, spawns one SUPERVISOR for each, admits as many starts at
+// once as the node can carry and queues the rest in order. What it accepts is durable before it says so. Ended
+// sandboxes stay readable, the latest ones.
+#pragma once
+
+#include <nestor/actors/messages.hpp>
+
+#include <deque>
+#include <map>
+#include <set>
+#include <unordered_map>
+
+namespace nestor::actors {
+
+/// Limits of a node. Each has its reason in system.hpp, where they are set.
+struct registry_limits {
+  std::size_t sandboxes_max = 100'000;
+  std::size_t starting_max = 20'000;
+  std::size_t ended_max = 10'000;
+};
+
+class sandbox_registry {
+public:
+  using handle_type = caf::actor;
+  static constexpr const char* name = "nestor.sandbox-registry";
+
+  sandbox_registry(self_ptr<> self, surroundings_ptr around, registry_limits limits);
+  caf::behavior make_behavior();
+  void handle_exit(const caf::exit_msg& msg);
+
+private:
+  struct entry {
+    caf::actor supervisor;
+    std::shared_ptr<const wanted_record> wanted; ///< until it is durable and its supervisor has it
+    std::string name;
+    std::string address;                         ///< `static`: its normalised URL
+    status word = status::queued;
+    generation number = 1;
+    bool starting = false;                       ///< holds one of the slots
+    std::shared_ptr<const sandbox_view> last;    ///< once it has ended
+  };
+  struct pending_change {
+    sandbox_id id;
+    std::shared_ptr<const nested::configuration> configuration;
+    std::shared_ptr<const wanted_record> wanted;
+    std::optional<promise<accepted>> answer;
+  };
+
+  caf::result<accepted> on_create(create_sandbox& request);
+  caf::result<accepted> on_configure(configure_sandbox& request);
+  accepted on_destroy(const destroy_sandbox& request);
+  caf::result<sandbox_seen> on_get(const get_sandbox& request);
+  caf::result<access> on_access(const get_access& request);
+  caf::result<drained> on_drain();
+  void on_durable(const journal_done& done);
+  void on_loaded(wanted_loaded& loaded);
+  void on_status(const status_changed& now);
+  void on_ended(life_ended& ended);
+  void on_supervisor_down(const sandbox_id& id);
+
+  std::optional<failure> fault_of(const sandbox_spec& spec, std::string& address) const;
+  void born(const sandbox_id& id);
+  void start_next();
+  void free_slot(entry& e);
+  void forget_oldest();
+  std::uint64_t random();
+
+  self_ptr<> self_;
+  surroundings_ptr around_;
+  registry_limits limits_;
+  std::unordered_map<sandbox_id, entry> sandboxes_;
+  std::set<std::string> names_;
+  std::set<std::string> addresses_;
+  std::deque<sandbox_id> waiting_;
+  std::deque<sandbox_id> ended_;
+  std::size_t starting_ = 0;
+  std::size_t alive_ = 0;
+  std::uint64_t ticket_ = 0;
+  std::map<std::uint64_t, pending_change> pending_;
+  std::optional<promise<drained>> draining_;
+};
+
+} // namespace nestor::actors

@@ -1,0 +1,96 @@
+// The seams to the world, as the actors see them: asynchronous, values in, values out. The real ones are in io/; tests
+// put scripted ones in their place. Every answer comes back as a message, exactly once, and carries the number of what
+// was asked; the asking actor is held weakly, so that pending work keeps no dead actor in memory.
+#pragma once
+
+#include <nestor/actors/caf.hpp>
+#include <nestor/core/time.hpp>
+#include <nestor/nested/configuration.hpp>
+#include <nestor/providers/provider.hpp>
+#include <nestor/sandbox/spec.hpp>
+#include <nestor/seam/io_request.hpp>
+#include <nestor/supervision/lifecycle.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+namespace nestor::actors {
+
+/// Where an answer goes.
+struct reply_to {
+  caf::actor_addr whom;
+  std::uint64_t ticket = 0;
+};
+
+/// Sockets and processes. Answers with `io_done`.
+class io_port {
+public:
+  virtual ~io_port() = default;
+  virtual void perform(io_request request, reply_to to) = 0;
+  /// Tells `to` with `process_gone` when nothing of the process's tree is left, asked or unasked. Once.
+  virtual void watch(const process_ref& process, reply_to to) = 0;
+};
+
+/// One sandbox as its owner sees it: what is written before acts and after facts.
+struct actual_record {
+  sandbox_id sandbox;
+  std::uint64_t revision = 0;
+  supervision::note what{};
+  attempt number = 0;
+  incarnation fence = 0;
+  generation confirmed = 0;
+  std::string dialect;
+  std::shared_ptr<const providers::runtime> runtime;
+  std::shared_ptr<const nested::delivery> holds;
+};
+
+/// One generation of what is wanted, secrets in it.
+struct wanted_record {
+  sandbox_id sandbox;
+  generation number = 1;
+  std::shared_ptr<const sandbox_spec> spec;
+};
+
+/// Durable records. Answers with `journal_done`, or `wanted_loaded` for a read.
+class journal_port {
+public:
+  virtual ~journal_port() = default;
+  [[nodiscard]] virtual const installation_id& installation() const = 0;
+  [[nodiscard]] virtual std::shared_ptr<const nested::digest_key> key() const = 0;
+  virtual void write(actual_record record, reply_to to) = 0;
+  virtual void want(wanted_record record, reply_to to) = 0;
+  /// One generation of a sandbox; a generation that is no longer kept is answered empty.
+  virtual void read(const sandbox_id& sandbox, generation number, reply_to to) = 0;
+  /// Nothing of that sandbox is needed any more.
+  virtual void forget(const sandbox_id& sandbox) = 0;
+  /// Bytes that the journal itself holds in memory.
+  [[nodiscard]] virtual std::size_t bytes_held() const = 0;
+};
+
+class clock_port {
+public:
+  virtual ~clock_port() = default;
+  [[nodiscard]] virtual instant now() const = 0;
+  [[nodiscard]] virtual wall_time wall() const = 0;
+};
+
+class entropy_port {
+public:
+  virtual ~entropy_port() = default;
+  virtual void fill(std::span<std::uint8_t> bytes) = 0;
+};
+
+/// What all actors of one node share. Immutable once the node runs.
+struct surroundings {
+  std::shared_ptr<io_port> io;
+  std::shared_ptr<journal_port> journal;
+  std::shared_ptr<clock_port> clock;
+  std::shared_ptr<entropy_port> entropy;
+  caf::actor timers;    ///< TIMER WHEEL
+  caf::actor observer;  ///< gets `status_changed` and, when `detailed`, `step_changed`; may be empty
+  bool detailed = false;
+};
+using surroundings_ptr = std::shared_ptr<const surroundings>;
+
+} // namespace nestor::actors

@@ -1,0 +1,485 @@
+#include <nestor/actors/supervisor.hpp>
+
+#include <nestor/actors/configurator.hpp>
+#include <nestor/actors/provider_auth.hpp>
+#include <nestor/core/redact.hpp>
+#include <nestor/http/url.hpp>
+
+#include <algorithm>
+
+namespace nestor::actors {
+
+using namespace supervision;
+
+namespace {
+
+// A life has about a dozen steps, each replacement eight more; the latest are kept.
+constexpr std::size_t timeline_entries_max = 64;
+// Session keys: 256 bits, as text that is legal in a header and an environment.
+constexpr std::size_t session_key_bytes = 32;
+
+policy policy_of(const sandbox_spec& spec, const providers::provider& provider) {
+  policy p;
+  p.queue_within = spec.policy.queue_within;
+  p.ready_within = spec.policy.ready_within;
+  p.probe_every = spec.policy.probe_every;
+  p.create_settles = provider.create_settles;
+  p.provision_within = provider.provision_within;
+  p.destroy_within = provider.destroy_within;
+  p.replacements = spec.policy.restarts;
+  p.keep_failed = spec.policy.failing == on_failure::keep;
+  p.replace_lost = spec.policy.losing == on_loss::replace;
+  p.withdraws = provider.undo == providers::compensation::withdraw;
+  return p;
+}
+
+secret make_session_key(entropy_port& entropy) {
+  constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  std::array<std::uint8_t, session_key_bytes * 8 / 6 + 1> bytes{};
+  entropy.fill(bytes);
+  std::string text;
+  for (auto b : bytes)
+    text += alphabet[b & 63U];
+  wipe(bytes.data(), bytes.size());
+  return secret{std::move(text)};
+}
+
+bool is_push(nested::purpose why) {
+  return why == nested::purpose::configure || why == nested::purpose::update || why == nested::purpose::restore;
+}
+
+bool needs_configuration(nested::purpose why) {
+  return is_push(why) || why == nested::purpose::deep_probe;
+}
+
+} // namespace
+
+supervisor::supervisor(self_ptr<> self, surroundings_ptr around, caf::actor_addr registry, life born)
+  : self_(self),
+    around_(std::move(around)),
+    registry_(std::move(registry)),
+    id_(std::move(born.id)),
+    provider_(born.provider),
+    policy_(policy_of(*born.wanted->spec, *born.provider)),
+    wanted_(std::move(born.wanted)),
+    shown_name_(wanted_->spec->name),
+    alive_path_(wanted_->spec->runtime->alive_path),
+    step_timeout_(wanted_->spec->policy.step_timeout) {
+  machine_.seed = born.seed;
+  machine_.wanted = wanted_->number;
+  told_.id = id_;
+  begin(step::queue);
+  feed(event::enqueued{});
+}
+
+caf::behavior supervisor::make_behavior() {
+  return {[this](start_life) { feed(event::started{}); },
+          [this](new_configuration& wanted) {
+            bool removing = holds_ && nested::removes(*holds_, *wanted.spec->configuration);
+            wanted_ = std::make_shared<wanted_record>(wanted_record{id_, wanted.number, std::move(wanted.spec)});
+            feed(event::configuration_changed{wanted.number, removing});
+          },
+          [this](end_life) { feed(event::destroy_requested{}); },
+          [this](look_at_it) { return sandbox_seen{view(), std::nullopt}; },
+          [this](hand_out_access) -> caf::result<access> {
+            promise<access> answer{self_};
+            on_access(answer);
+            return answer.result();
+          },
+          [this](provider_report& report) { on_provider_report(report); },
+          [this](run_report& report) { on_run_report(report); },
+          [this](const run_step& word) { on_run_step(word); },
+          [this](const journal_done& done) {
+            done.durable ? feed(event::recorded{done.ticket}) : feed(event::record_failed{done.ticket});
+          },
+          [this](wanted_loaded& loaded) { on_loaded(loaded); },
+          [this](process_gone& gone) { on_process_gone(gone); },
+          [this](const woken& alarm) {
+            if (alarm.ticket != alarm_)
+              return;
+            armed_ = never;
+            feed(event::tick{});
+          }};
+}
+
+void supervisor::handle_exit(const caf::exit_msg& msg) {
+  for (auto* each : {&configurator_, &auth_})
+    if (*each)
+      self_->send_exit(*each, caf::exit_reason::user_shutdown);
+  self_->quit(msg.reason);
+}
+
+// -- the machine -----------------------------------------------------------------------------------------------------------
+
+void supervisor::feed(const any_event& e) {
+  auto before = machine_.now;
+  std::vector<any_command> commands;
+  supervision::feed(policy_, machine_, e, around_->clock->now(), commands);
+  show_steps(before, e);
+  for (const auto& each : commands)
+    std::visit([this](const auto& c) { perform(c); }, each);
+  publish();
+  if (machine_.now == phase::ready && !machine_.running)
+    wanted_.reset(); // its plaintext leaves memory; the journal has it
+  arm();
+}
+
+void supervisor::arm() {
+  auto due = next_due(machine_);
+  if (due >= armed_)
+    return; // the alarm that is set rings early enough; what moved later is set again then
+  armed_ = due;
+  self_->tell(around_->timers, wake_at{due, self_->address(), ++alarm_});
+}
+
+void supervisor::perform(const command::authenticate&) {
+  auto child = ++auth_child_;
+  auth_ = spawn<provider_auth>(self_, around_, self_->address(), *provider_, child);
+  self_->on_down(auth_, [this, child](const caf::error&) {
+    if (child != auth_child_ || !auth_)
+      return;
+    auth_ = nullptr;
+    feed(event::child_lost{child::provider_auth});
+  });
+}
+
+void supervisor::perform(const command::release_auth&) {
+  if (auth_)
+    self_->send_exit(std::exchange(auth_, nullptr), caf::exit_reason::user_shutdown);
+}
+
+void supervisor::perform(const command::provision& c) {
+  if (!have_wanted(machine_.wanted))
+    return deferred_.emplace_back(c), load_wanted(machine_.wanted);
+  if (auth_)
+    self_->tell(auth_, do_provision{order_for(c.number)});
+}
+
+void supervisor::perform(const command::look_up& c) {
+  if (!have_wanted(machine_.wanted))
+    return deferred_.emplace_back(c), load_wanted(machine_.wanted);
+  if (auth_)
+    self_->tell(auth_, do_look_up{order_for(c.number), c.look});
+}
+
+void supervisor::perform(const command::destroy& c) {
+  if (auth_)
+    self_->tell(auth_, do_destroy{runtime_, c.number});
+}
+
+void supervisor::perform(const command::start_run& c) {
+  next_run_ = c;
+  if (!configurator_)
+    launch_run();
+}
+
+void supervisor::perform(const command::stop_run&) {
+  next_run_.reset();
+  if (!configurator_)
+    return;
+  if (!std::exchange(configurator_ending_, true))
+    self_->tell(configurator_, wind_down{});
+  else // it was asked before and is still there
+    self_->send_exit(configurator_, caf::exit_reason::kill);
+}
+
+void supervisor::perform(const command::record& c) {
+  actual_record record{id_, c.revision, c.what, machine_.number, machine_.fence, 0, dialect_, runtime_, holds_};
+  if (c.what == note::confirmed)
+    record.confirmed = machine_.run_target;
+  around_->journal->write(std::move(record), {self_->address(), c.revision});
+}
+
+void supervisor::perform(const command::finish&) {
+  publish();
+  if (auto registry = caf::actor_cast<caf::actor>(registry_))
+    self_->tell(registry, life_ended{view()});
+  self_->quit();
+}
+
+// -- children --------------------------------------------------------------------------------------------------------------
+
+providers::provision_order supervisor::order_for(attempt number) {
+  providers::provision_order order{{around_->journal->installation(), id_, number}, wanted_->spec->runtime, {}};
+  if (!policy_.withdraws)
+    order.session_key = make_session_key(*around_->entropy);
+  return order;
+}
+
+void supervisor::on_provider_report(provider_report& report) {
+  bool current = report.child == auth_child_ && auth_;
+  const auto* came = std::get_if<event::provisioned>(&report.what); // fenced by its attempt: it may come late
+  const auto* seen = std::get_if<event::sighted>(&report.what);
+  if (!current && !came)
+    return;
+  bool fresh = came ? came->of == machine_.number : seen && seen->look == machine_.look;
+  if (report.found && fresh && machine_.create_out)
+    own(std::move(report.found), machine_.number);
+  feed(report.what);
+}
+
+void supervisor::own(std::shared_ptr<const providers::runtime> found, attempt number) {
+  runtime_ = std::move(found);
+  holds_.reset();
+  configured_since_.reset();
+  provisioned_at_ = around_->clock->wall();
+  if (runtime_->process)
+    around_->io->watch(*runtime_->process, {self_->address(), number});
+}
+
+void supervisor::launch_run() {
+  if (!next_run_)
+    return;
+  auto run = *next_run_;
+  if (needs_configuration(run.why) && !have_wanted(run.target)) {
+    deferred_.emplace_back(run);
+    return load_wanted(run.target);
+  }
+  next_run_.reset();
+  run_began_ = around_->clock->now();
+  pushing_ = needs_configuration(run.why) ? wanted_->spec->configuration : nullptr;
+  configurator_ending_ = false;
+  configurator_ = spawn<configurator>(self_, around_, self_->address(),
+                                      configurator_task{run.number, push_order_for(run), runtime_});
+  self_->on_down(configurator_, [this](const caf::error&) { configurator_down(); });
+}
+
+void supervisor::configurator_down() {
+  configurator_ = nullptr;
+  pushing_.reset();
+  bool was_ending = std::exchange(configurator_ending_, false);
+  if (next_run_)
+    return launch_run();
+  if (!was_ending && machine_.running)
+    feed(event::child_lost{child::configurator});
+}
+
+nested::push_order supervisor::push_order_for(const command::start_run& run) {
+  nested::push_order order;
+  order.why = run.why;
+  order.wanted = pushing_;
+  order.before = holds_;
+  order.session_key = runtime_->session_key;
+  order.path_prefix = runtime_->path_prefix;
+  order.key = around_->journal->key();
+  order.configured_since = configured_since_;
+  order.seed = machine_.seed + run.number;
+  order.dialect = dialect_;
+  order.alive_path = alive_path_;
+  order.limits.step_timeout = step_timeout_;
+  if (wanted_) {
+    const auto& spec = *wanted_->spec;
+    order.refuse_existing = policy_.withdraws && spec.runtime->adopt == adoption::refuse && !machine_.touched;
+    if (dialect_.empty())
+      order.dialect = spec.dialect;
+  }
+  return order;
+}
+
+/// From now on the server may hold any of `written`, in any state: the names are kept, what they held is forgotten.
+void supervisor::may_hold(const nested::configuration& written) {
+  auto merged = std::make_shared<nested::delivery>();
+  merged->settings.emplace();
+  auto name_all = [](auto& into, const auto* known, const auto& added, auto name_of_item) {
+    if (known)
+      for (const auto& entry : *known)
+        into.emplace_back(entry.first, nested::digest{});
+    for (const auto& item : added)
+      into.emplace_back(name_of_item(item), nested::digest{});
+    std::ranges::sort(into, {}, [](const auto& entry) { return entry.first; });
+    auto doubles = std::ranges::unique(into, {}, [](const auto& entry) { return entry.first; });
+    into.erase(doubles.begin(), doubles.end());
+  };
+  name_all(merged->git_providers, holds_ ? &holds_->git_providers : nullptr, written.git_providers,
+           [](const auto& item) { return item.git_provider; });
+  name_all(merged->secrets, holds_ ? &holds_->secrets : nullptr, written.secrets,
+           [](const auto& item) { return item.name; });
+  holds_ = std::move(merged);
+}
+
+void supervisor::on_run_report(run_report& report) {
+  if (std::holds_alternative<event::writing>(report.what) && pushing_)
+    may_hold(*pushing_); // also while it winds down
+  if (report.run != machine_.run || !machine_.running)
+    return feed(report.what); // stale: the machine counts it
+  auto why = *machine_.running;
+  if (report.confirmed && (is_push(why) || why == nested::purpose::withdraw)) {
+    holds_ = std::make_shared<nested::delivery>(report.confirmed->holds);
+    dialect_ = report.confirmed->dialect;
+    strength_ = report.confirmed->strength;
+    if (is_push(why))
+      configured_since_ = run_began_;
+  }
+  bool over = !std::holds_alternative<event::writing>(report.what);
+  if (over)
+    configurator_ending_ = true; // it ends by itself
+  feed(report.what);
+}
+
+void supervisor::on_run_step(const run_step& word) {
+  if (word.run == machine_.run && machine_.running && *machine_.running != nested::purpose::probe &&
+      *machine_.running != nested::purpose::deep_probe && *machine_.running != nested::purpose::withdraw)
+    begin(word.at, word.tries);
+  feed(event::progressed{word.run, word.at, word.silent_for});
+}
+
+void supervisor::on_process_gone(process_gone& gone) {
+  auto number = static_cast<attempt>(gone.ticket);
+  std::string cause = "the process ended";
+  if (gone.how.exit_status >= 0)
+    cause += " with status " + std::to_string(gone.how.exit_status);
+  const auto* configuration = pushing_ ? pushing_.get() : wanted_ ? wanted_->spec->configuration.get() : nullptr;
+  if (configuration && runtime_ && !gone.how.output_tail.empty()) {
+    std::vector<secret> secrets{runtime_->session_key};
+    for (const auto& item : configuration->git_providers)
+      secrets.push_back(item.token);
+    for (const auto& item : configuration->secrets)
+      secrets.push_back(item.value);
+    if (configuration->secret_settings.empty()) // the values of secret settings are in one text: then the tail stays out
+      cause += "; last output: " + redact(std::move(gone.how.output_tail), secrets);
+  }
+  auto code = machine_.was_ready ? errc::runtime_lost : errc::runtime_exited;
+  auto at = timeline_.empty() ? step::provision : timeline_.back().at;
+  feed(event::runtime_gone{number, failure{code, at, std::move(cause), 0, {}}});
+}
+
+// -- what is wanted ----------------------------------------------------------------------------------------------------------
+
+bool supervisor::have_wanted(generation number) {
+  return wanted_ && wanted_->number == number;
+}
+
+void supervisor::load_wanted(generation number) {
+  around_->journal->read(id_, number, {self_->address(), ++load_ticket_});
+}
+
+void supervisor::on_loaded(wanted_loaded& loaded) {
+  if (loaded.ticket != load_ticket_ || !loaded.wanted)
+    return; // the work deadline of what waits for it speaks up
+  wanted_ = std::move(loaded.wanted);
+  for (const auto& each : std::exchange(deferred_, {}))
+    std::visit([this](const auto& c) {
+      if constexpr (std::is_same_v<std::decay_t<decltype(c)>, command::start_run>) {
+        if (next_run_ && next_run_->number == c.number && !configurator_)
+          launch_run();
+      } else {
+        perform(c);
+      }
+    }, each);
+}
+
+// -- what is shown -------------------------------------------------------------------------------------------------------------
+
+void supervisor::begin(step at, std::uint16_t tries) {
+  if (!timeline_.empty() && timeline_.back().result == outcome::running) {
+    if (timeline_.back().at == at) {
+      timeline_.back().attempts = std::max(timeline_.back().attempts, tries);
+      return;
+    }
+    end(outcome::ok);
+  }
+  if (timeline_.size() >= timeline_entries_max)
+    timeline_.erase(timeline_.begin());
+  timeline_.push_back({at, outcome::running, tries, around_->clock->wall(), {}});
+  step_began_ = around_->clock->now();
+  if (around_->detailed && around_->observer)
+    self_->tell(around_->observer, step_changed{id_, at, outcome::running, tries, milliseconds{0}, std::nullopt});
+}
+
+void supervisor::end(outcome result) {
+  if (timeline_.empty() || timeline_.back().result != outcome::running)
+    return;
+  auto& entry = timeline_.back();
+  entry.result = result;
+  entry.ended = around_->clock->wall();
+  if (!around_->detailed || !around_->observer)
+    return;
+  auto took = std::chrono::duration_cast<milliseconds>(around_->clock->now() - step_began_);
+  auto why = result == outcome::failed ? machine_.why : std::nullopt;
+  self_->tell(around_->observer, step_changed{id_, entry.at, result, entry.attempts, took, std::move(why)});
+}
+
+/// The steps that the phases stand for; those of a push are told by the CONFIGURATOR.
+void supervisor::show_steps(phase before, const any_event& e) {
+  bool failed = std::holds_alternative<event::auth_failed>(e) || std::holds_alternative<event::provision_failed>(e) ||
+                std::holds_alternative<event::run_failed>(e) || std::holds_alternative<event::runtime_gone>(e) ||
+                std::holds_alternative<event::child_lost>(e) || std::holds_alternative<event::destroy_failed>(e);
+  bool serving_run = machine_.now == phase::ready || machine_.now == phase::unreachable;
+  if (failed && !(serving_run && before == machine_.now))
+    end(outcome::failed);
+  if (machine_.now == before)
+    return;
+  switch (machine_.now) {
+    case phase::authenticating: return begin(step::authenticate);
+    case phase::provisioning:
+    case phase::settling: return begin(step::provision);
+    case phase::confirming: return begin(step::ready);
+    case phase::destroying:
+    case phase::withdrawing: return begin(step::destroy);
+    case phase::closing: return begin(step::absent);
+    case phase::backing_off:
+    case phase::ready:
+    case phase::destroyed: return end(outcome::ok);
+    case phase::queued:
+    case phase::intending:
+    case phase::configuring:
+    case phase::updating:
+    case phase::restoring:
+    case phase::unreachable:
+    case phase::quarantined:
+    case phase::count_: return;
+  }
+}
+
+void supervisor::publish() {
+  status_changed now{id_, status_of(machine_), machine_.observed, machine_.fence};
+  if (now.word == told_.word && now.observed == told_.observed && (now.word != status::ready || now.fence == told_.fence))
+    return;
+  told_ = now;
+  if (auto registry = caf::actor_cast<caf::actor>(registry_))
+    self_->tell(registry, now);
+  if (around_->observer)
+    self_->tell(around_->observer, now);
+}
+
+std::shared_ptr<sandbox_view> supervisor::view() const {
+  auto shown = std::make_shared<sandbox_view>();
+  shown->id = id_;
+  shown->name = shown_name_;
+  shown->provider = provider_->kind;
+  if (wanted_)
+    shown->labels = wanted_->spec->labels;
+  shown->word = status_of(machine_);
+  shown->wanted = machine_.wanted;
+  shown->observed = machine_.observed;
+  shown->conditions = conditions_of(machine_, policy_);
+  shown->strength = strength_;
+  if (runtime_)
+    shown->runtime_ref = runtime_->ref;
+  shown->number = machine_.number;
+  shown->fence = machine_.fence;
+  shown->dialect = dialect_;
+  shown->created = provisioned_at_;
+  shown->timeline = timeline_;
+  shown->why = machine_.why;
+  return shown;
+}
+
+void supervisor::on_access(promise<access> answer) {
+  access granted;
+  if (!serving(machine_)) {
+    granted.refused = failure{errc::conflict, step::ready, "the sandbox is " + std::string{nestor::name_of(status_of(machine_))}, 0, {}};
+    return answer.deliver(std::move(granted));
+  }
+  http::url where{runtime_->where.tls, runtime_->where.host, runtime_->where.port, runtime_->path_prefix};
+  granted.url = http::to_string(where);
+  granted.headers = runtime_->headers;
+  granted.fence = machine_.fence;
+  if (!runtime_->session_key.empty())
+    runtime_->session_key.expose([&](std::string_view key) {
+      granted.headers.push_back({"X-Session-API-Key", wiped_string{key}});
+    });
+  answer.deliver(std::move(granted));
+}
+
+} // namespace nestor::actors

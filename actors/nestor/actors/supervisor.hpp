@@ -1,0 +1,104 @@
+// SUPERVISOR: one sandbox. It feeds supervision/lifecycle with everything that happens and performs the commands that
+// come out; it decides nothing itself. It owns two children, PROVIDER_AUTH and CONFIGURATOR, one at work at a time, and
+// is the only writer of its sandbox's `actual` record. Idle, it is one actor without plaintext: what is wanted is read
+// from the journal when it is needed.
+#pragma once
+
+#include <nestor/actors/messages.hpp>
+
+namespace nestor::actors {
+
+/// What a SUPERVISOR is born with.
+struct life {
+  sandbox_id id;
+  std::shared_ptr<const wanted_record> wanted;
+  const providers::provider* provider = nullptr;
+  std::uint64_t seed = 1; ///< of its jitter
+};
+
+class supervisor {
+public:
+  using handle_type = caf::actor;
+  static constexpr const char* name = "nestor.supervisor";
+
+  supervisor(self_ptr<> self, surroundings_ptr around, caf::actor_addr registry, life born);
+  caf::behavior make_behavior();
+  void handle_exit(const caf::exit_msg& msg);
+
+private:
+  // -- the machine
+  void feed(const supervision::any_event& e);
+  void perform(const supervision::command::authenticate&);
+  void perform(const supervision::command::release_auth&);
+  void perform(const supervision::command::provision& c);
+  void perform(const supervision::command::look_up& c);
+  void perform(const supervision::command::destroy& c);
+  void perform(const supervision::command::start_run& c);
+  void perform(const supervision::command::stop_run&);
+  void perform(const supervision::command::record& c);
+  void perform(const supervision::command::finish&);
+  void arm();
+
+  // -- children
+  void on_provider_report(provider_report& report);
+  void on_run_report(run_report& report);
+  void on_run_step(const run_step& word);
+  void own(std::shared_ptr<const providers::runtime> found, attempt number);
+  void launch_run();
+  void configurator_down();
+  [[nodiscard]] providers::provision_order order_for(attempt number);
+  [[nodiscard]] nested::push_order push_order_for(const supervision::command::start_run& run);
+  void may_hold(const nested::configuration& written);
+
+  // -- what is wanted, in memory only while it is needed
+  bool have_wanted(generation number);
+  void load_wanted(generation number);
+  void on_loaded(wanted_loaded& loaded);
+
+  // -- what is shown
+  void begin(step at, std::uint16_t tries = 1);
+  void end(outcome result);
+  void publish();
+  [[nodiscard]] std::shared_ptr<sandbox_view> view() const;
+  void on_process_gone(process_gone& gone);
+  void on_access(promise<access> answer);
+  void show_steps(supervision::phase before, const supervision::any_event& e);
+
+  self_ptr<> self_;
+  surroundings_ptr around_;
+  caf::actor_addr registry_;
+  sandbox_id id_;
+  const providers::provider* provider_;
+  supervision::policy policy_;
+  supervision::state machine_;
+
+  caf::actor auth_;
+  caf::actor configurator_;
+  std::uint64_t auth_child_ = 0;                          ///< number of the current PROVIDER_AUTH
+  bool configurator_ending_ = false;                      ///< asked to wind down; the next run waits for its end
+  std::optional<supervision::command::start_run> next_run_;
+
+  std::shared_ptr<const providers::runtime> runtime_;
+  std::shared_ptr<const nested::delivery> holds_;         ///< what the nested server is known to hold or may hold
+  std::shared_ptr<const nested::configuration> pushing_;  ///< configuration of the run at work
+  std::optional<instant> configured_since_;
+  instant run_began_{};
+  std::string dialect_;
+  nested::evidence strength_ = nested::evidence::none;
+
+  std::shared_ptr<const wanted_record> wanted_;           ///< empty while idle
+  std::string shown_name_;
+  std::string alive_path_;
+  std::optional<milliseconds> step_timeout_;
+  std::vector<supervision::any_command> deferred_;        ///< wait for `wanted_`
+  std::uint64_t load_ticket_ = 0;
+
+  instant armed_ = supervision::never;
+  std::uint64_t alarm_ = 0;
+  wall_time provisioned_at_;
+  std::vector<timeline_entry> timeline_;
+  instant step_began_{};
+  status_changed told_;
+};
+
+} // namespace nestor::actors
