@@ -1,0 +1,539 @@
+#include <nestor/io/http_client.hpp>
+
+#include <nestor/io/clock.hpp>
+#include <nestor/io/http_origins.hpp>
+#include <nestor/io/request_writer.hpp>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+#include <utility>
+
+#include <netinet/in.h>
+#include <sys/un.h>
+
+namespace nestor::io {
+namespace {
+
+namespace asio = boost::asio;
+using http::transport_error;
+using phase = http_connection::phase;
+
+/// An unused connection is not taken from its origin for another before this many turns of the loop: the next step of
+/// the same sandbox comes within microseconds of the last answer, and would have to connect again.
+constexpr std::uint64_t turns_kept = 3;
+/// While others wait, an origin keeps a connection for this many exchanges in a row. More would starve a new origin
+/// when a few busy ones hold all connections; fewer would reconnect in the middle of a configuration.
+constexpr std::uint32_t streak_max = 32;
+constexpr microseconds trusted_idle{5'000};   // beyond it the kernel is asked before a connection is used again
+constexpr milliseconds connect_share_min{1'000}; // the least time given to one address of several
+constexpr milliseconds addresses_kept{10'000};   // an origin's resolved addresses, before the resolver is asked again
+
+/// Nothing when the path is too long for a socket address.
+std::optional<socket_address> unix_address(const std::string& path) {
+  sockaddr_un address{};
+  if (path.size() >= sizeof address.sun_path)
+    return std::nullopt;
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  socket_address result;
+  result.size = sizeof address;
+  result.local = true;
+  std::memcpy(&result.storage, &address, sizeof address);
+  return result;
+}
+
+socket_address tcp_address(const ip_address& ip, std::uint16_t port) {
+  socket_address result;
+  if (ip.v6) {
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    address.sin6_port = htons(port);
+    std::memcpy(&address.sin6_addr, ip.bytes.data(), 16);
+    result.size = sizeof address;
+    std::memcpy(&result.storage, &address, sizeof address);
+    result.local = IN6_IS_ADDR_LOOPBACK(&address.sin6_addr);
+  } else {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    std::memcpy(&address.sin_addr, ip.bytes.data(), 4);
+    result.size = sizeof address;
+    std::memcpy(&result.storage, &address, sizeof address);
+    result.local = ip.bytes[0] == 127;
+  }
+  return result;
+}
+
+bool repeatable(http::method verb) {
+  return verb == http::method::get || verb == http::method::head;
+}
+
+} // namespace
+
+struct http_client::state final : http_connection::owner {
+  asio::io_context& context;
+  const http_client_options options;
+  const response_limits limits;
+  poller readiness;
+  resolver names;
+  tls_context tls;
+  shared_buffers buffers;
+  asio::steady_timer timer;
+  std::shared_ptr<state*> alive = std::make_shared<state*>(this); ///< posted work holds it weakly
+
+  std::deque<pooled_connection> connections; ///< all there ever were at a time; closed ones are opened again
+  std::vector<pooled_connection*> closed;
+  origin_table origins;
+  deadline_wheel<exchange> deadlines;
+  list_of<exchange, in_use> exchanges;
+  list_of<exchange, in_queue> finished;           ///< answered, and not yet told
+  list_of<origin, has_work> eligible;             ///< may have one more connection, in turn
+  list_of<origin, looks_unused> unused;
+  list_of<pooled_connection, by_age> idle;        ///< the longest unused first
+  std::vector<origin*> freed;                     ///< their connection has just become free
+  http_client_counters count;
+  std::uint64_t turn = 0;
+  bool ticking = false, turn_posted = false, settling = false;
+
+  state(asio::io_context& io, http_client_options given)
+    : context(io), options(std::move(given)), limits{options.header_max, options.body_max}, readiness(io),
+      names(io, options.names), tls(options.ca_file), timer(io) {}
+  ~state();
+
+  instant now() const { return options.now(); }
+
+  // -- calls ------------------------------------------------------------------------------------------------------
+  void call(http_call what, std::function<void(http_reply)> done);
+  void complete(exchange& e, http_reply reply);
+  void wait_in_line(exchange& e, bool first);
+  void expired(exchange& e);
+
+  // -- connections ------------------------------------------------------------------------------------------------
+  void make_eligible(origin& o);
+  void dispatch();
+  bool serve(origin& o);
+  bool start_on_idle(origin& o);
+  bool start_on_new(origin& o);
+  bool make_room();
+  void attach(pooled_connection& connection, exchange& e);
+  exchange& detach(pooled_connection& connection);
+  void park(pooled_connection& connection);
+  void shut(pooled_connection& connection);
+  void find_addresses(origin& o);
+  void use_addresses(origin& o, const resolved& answer);
+  void refuse_all(origin& o, transport_error why);
+
+  // -- what connections say ---------------------------------------------------------------------------------------
+  static pooled_connection& pooled(http_connection& connection);
+  void answered(http_connection& on, http::response response, bool reusable) override;
+  void broke(http_connection& on, const http_connection::breakage& how) override;
+  void went_away(http_connection& on) override { shut(pooled(on)); }
+  void settled() override { settle(); }
+
+  // -- turns of the loop ------------------------------------------------------------------------------------------
+  void settle();
+  void post_turn();
+  void start_ticking();
+  void tick();
+};
+
+http_client::state::~state() {
+  alive.reset();
+  exchanges.clear_and_dispose([](exchange* e) { delete e; });
+}
+
+// -- calls --------------------------------------------------------------------------------------------------------
+
+void http_client::state::call(http_call what, std::function<void(http_reply)> done) {
+  ++count.calls;
+  auto* e = new exchange; // in `exchanges`, which frees it
+  exchanges.push_back(*e);
+  e->done = std::move(done);
+  e->call = std::move(what);
+  if (!writable(e->call))
+    return complete(*e, transport_error::malformed);
+  if (!e->call.to.unix_path.empty() && e->call.from != address_source::node)
+    return complete(*e, transport_error::address_refused);
+  if (count.waiting >= options.waiting)
+    return complete(*e, transport_error::overloaded);
+  auto [at, made] = origins.try_emplace(origin_key{e->call.to, e->call.from});
+  auto& o = at->second;
+  o.key = &at->first;
+  e->at = &o;
+  e->due = now() + e->call.timeout;
+  deadlines.add(*e, e->due);
+  start_ticking();
+  bool alone = o.waiting.empty();
+  wait_in_line(*e, false);
+  // The usual next step: its connection has just become free. It may not overtake others for ever.
+  if (alone && !o.idle.empty() && (eligible.empty() || o.idle.front().streak < streak_max))
+    start_on_idle(o);
+  dispatch();
+}
+
+/// Answers `e`. It is told at the end of this turn of the loop, never from here.
+void http_client::state::complete(exchange& e, http_reply reply) {
+  deadlines.remove(e);
+  if (e.queue::is_linked()) {
+    e.queue::unlink();
+    --count.waiting;
+  }
+  if (e.at != nullptr && !e.at->maybe_unused::is_linked())
+    unused.push_back(*e.at);
+  e.reply = std::move(reply);
+  e.call = {}; // wiped now, not when the answer has been told
+  finished.push_back(e);
+  if (!settling)
+    post_turn();
+}
+
+void http_client::state::wait_in_line(exchange& e, bool first) {
+  auto& line = e.at->waiting;
+  line.insert(first ? line.begin() : line.end(), e);
+  ++count.waiting;
+  make_eligible(*e.at);
+}
+
+void http_client::state::expired(exchange& e) {
+  bool over = e.due <= now();
+  if (e.on == nullptr && !over)
+    return deadlines.add(e, e.due);
+  if (e.on == nullptr) {
+    auto why = e.at->resolving ? transport_error::name_unresolved : transport_error::overloaded;
+    return complete(e, e.maybe_sent ? transport_error::timed_out : why);
+  }
+  auto& connection = *e.on;
+  bool sent = connection.http.sent_any();
+  auto now_in = connection.http.now_in();
+  bool connecting = now_in == phase::connecting || now_in == phase::shaking_hands;
+  if (!over && connecting)
+    return broke(connection.http, {transport_error::unreachable, false, false, false}); // the next address, if any
+  if (!over)
+    return deadlines.add(e, e.due);
+  shut(connection);
+  complete(e, sent || e.maybe_sent ? transport_error::timed_out : transport_error::unreachable);
+}
+
+// -- connections --------------------------------------------------------------------------------------------------
+
+void http_client::state::make_eligible(origin& o) {
+  if (!o.waiting.empty() && !o.resolving && o.busy < options.connections_per_origin &&
+      !o.ready::is_linked())
+    eligible.push_back(o);
+}
+
+/// Serves origins in turn while there are connections for them.
+void http_client::state::dispatch() {
+  while (!eligible.empty()) {
+    auto& o = eligible.front();
+    o.ready::unlink();
+    if (!serve(o)) {
+      if (!o.ready::is_linked())
+        eligible.push_front(o); // it stays the next one
+      return;
+    }
+    make_eligible(o);
+  }
+}
+
+/// False when there is no room for another connection now.
+bool http_client::state::serve(origin& o) {
+  if (o.waiting.empty() || o.busy >= options.connections_per_origin)
+    return true;
+  if (start_on_idle(o))
+    return true;
+  if (o.addresses.empty() || o.addresses_until <= now()) {
+    find_addresses(o);
+    if (o.resolving || o.waiting.empty())
+      return true;
+  }
+  return (count.open < options.connections || make_room()) && start_on_new(o);
+}
+
+bool http_client::state::start_on_idle(origin& o) {
+  while (!o.idle.empty() && !o.waiting.front().repeated) {
+    auto& connection = o.idle.front();
+    if (now() - connection.idle_since > trusted_idle && !connection.http.fresh()) {
+      shut(connection);
+      continue;
+    }
+    connection.aged::unlink();
+    connection.owned::unlink();
+    --count.idle;
+    ++count.reuses;
+    ++connection.streak;
+    auto& e = o.waiting.front();
+    attach(connection, e);
+    connection.http.reuse(e.call);
+    return true;
+  }
+  return false;
+}
+
+bool http_client::state::start_on_new(origin& o) {
+  auto& e = o.waiting.front();
+  auto* context_for_tls = o.key->to.tls ? tls.get() : nullptr;
+  if (o.key->to.tls && context_for_tls == nullptr) {
+    complete(e, transport_error::tls_refused);
+    return true;
+  }
+  if (closed.empty())
+    closed.push_back(&connections.emplace_back(readiness, buffers, limits, *this));
+  auto& connection = *closed.back();
+  closed.pop_back();
+  connection.of = &o;
+  connection.streak = 0;
+  ++count.open;
+  attach(connection, e);
+  auto left = o.addresses.size() - std::min(e.address, o.addresses.size() - 1);
+  const auto& to = o.addresses[o.addresses.size() - left];
+  if (left > 1) { // a silent address must leave time for the others
+    auto share = std::max<microseconds>((e.due - now()) / static_cast<std::int64_t>(left), connect_share_min);
+    deadlines.remove(e);
+    deadlines.add(e, std::min(e.due, now() + share));
+  }
+  if (connection.http.open(to, context_for_tls, e.call) == http_connection::opening::started) {
+    ++count.connects;
+    return true;
+  }
+  ++count.descriptor_shortages;
+  shut(connection);
+  wait_in_line(e, true);
+  if (idle.empty())
+    return false; // until one of ours is closed, or the next tick: others may have closed theirs
+  shut(idle.front());
+  return true; // it is eligible again, with a descriptor to spare
+}
+
+/// Closes the longest unused connection, if its origin had its chance to use it.
+bool http_client::state::make_room() {
+  if (idle.empty())
+    return false;
+  auto& oldest = idle.front();
+  if (turn - oldest.idle_turn < turns_kept && oldest.streak < streak_max) {
+    post_turn();
+    return false;
+  }
+  shut(oldest);
+  return true;
+}
+
+void http_client::state::attach(pooled_connection& connection, exchange& e) {
+  e.queue::unlink();
+  --count.waiting;
+  e.on = &connection;
+  connection.doing = &e;
+  ++connection.of->busy;
+}
+
+exchange& http_client::state::detach(pooled_connection& connection) {
+  auto& e = *std::exchange(connection.doing, nullptr);
+  e.on = nullptr;
+  --connection.of->busy;
+  make_eligible(*connection.of);
+  return e;
+}
+
+void http_client::state::park(pooled_connection& connection) {
+  auto& o = *connection.of;
+  connection.idle_since = now();
+  connection.idle_turn = turn;
+  o.idle.push_front(connection);
+  idle.push_back(connection);
+  ++count.idle;
+  freed.push_back(&o);
+  if (count.idle > options.idle)
+    shut(idle.front());
+}
+
+/// Closes `connection`, whatever it is doing; what was on it is the caller's to answer.
+void http_client::state::shut(pooled_connection& connection) {
+  if (connection.doing != nullptr)
+    detach(connection);
+  if (connection.aged::is_linked()) {
+    connection.aged::unlink();
+    connection.owned::unlink();
+    --count.idle;
+  }
+  connection.http.close();
+  if (!connection.of->maybe_unused::is_linked())
+    unused.push_back(*connection.of);
+  --count.open;
+  closed.push_back(&connection);
+}
+
+void http_client::state::find_addresses(origin& o) {
+  const auto& to = o.key->to;
+  if (!to.unix_path.empty()) {
+    auto address = unix_address(to.unix_path);
+    if (!address)
+      return refuse_all(o, transport_error::unreachable);
+    o.addresses.assign(1, *address);
+    o.addresses_until = now() + addresses_kept;
+    return;
+  }
+  if (auto answer = names.known(to.host))
+    return use_addresses(o, *answer);
+  o.resolving = true;
+  names.resolve(to.host, [this, &o, weak = std::weak_ptr{alive}](const resolved& answer) {
+    if (weak.expired())
+      return;
+    o.resolving = false;
+    use_addresses(o, answer);
+    make_eligible(o);
+    unused.push_back(o);
+    settle();
+  });
+}
+
+/// Connections are made to these very addresses, so that no later look-up can get past the rules.
+void http_client::state::use_addresses(origin& o, const resolved& answer) {
+  o.addresses.clear();
+  for (const auto& address : answer.addresses)
+    if (allowed(address, o.key->from, options.addresses))
+      o.addresses.push_back(tcp_address(address, o.key->to.port));
+  o.addresses_until = now() + addresses_kept;
+  if (!o.addresses.empty())
+    return;
+  if (answer.what == resolved::overloaded)
+    refuse_all(o, transport_error::overloaded);
+  else
+    refuse_all(o, answer.what == resolved::found ? transport_error::address_refused : transport_error::name_unresolved);
+}
+
+void http_client::state::refuse_all(origin& o, transport_error why) {
+  while (!o.waiting.empty())
+    complete(o.waiting.front(), why);
+}
+
+// -- what connections say -----------------------------------------------------------------------------------------
+
+pooled_connection& http_client::state::pooled(http_connection& connection) {
+  return *static_cast<pooled_connection*>(connection.tag);
+}
+
+void http_client::state::answered(http_connection& on, http::response response, bool reusable) {
+  auto& connection = pooled(on);
+  auto& e = detach(connection);
+  if (reusable)
+    park(connection);
+  else
+    shut(connection);
+  complete(e, std::move(response));
+}
+
+void http_client::state::broke(http_connection& on, const http_connection::breakage& how) {
+  auto& connection = pooled(on);
+  bool reused = connection.http.reused();
+  auto& o = *connection.of;
+  auto& e = detach(connection);
+  shut(connection);
+  e.maybe_sent = e.maybe_sent || how.sent_any;
+  bool other_address = !how.connected && how.why != transport_error::tls_refused && e.address + 1 < o.addresses.size();
+  if (other_address) {
+    ++e.address;
+    deadlines.remove(e);
+    deadlines.add(e, e.due);
+    return wait_in_line(e, true);
+  }
+  bool stale = reused && !e.repeated && !how.heard_any && (how.why == transport_error::reset || !how.sent_any);
+  if (stale && (!how.sent_any || repeatable(e.call.request.verb))) {
+    e.repeated = true;
+    ++count.retries;
+    return wait_in_line(e, true);
+  }
+  complete(e, how.why);
+}
+
+// -- turns of the loop --------------------------------------------------------------------------------------------
+
+/// Tells what is finished, then gives the connections that became free to whoever waits.
+void http_client::state::settle() {
+  if (std::exchange(settling, true))
+    return;
+  list_of<exchange, in_queue> telling;
+  telling.swap(finished); // what an answer causes to fail at once is told in the next turn
+  while (!telling.empty()) {
+    auto& e = telling.front();
+    auto done = std::move(e.done);
+    auto reply = std::move(e.reply);
+    delete &e;
+    done(std::move(reply));
+  }
+  for (auto* o : std::exchange(freed, {}))
+    while (!o->waiting.empty() && !o->idle.empty() && o->idle.front().streak < streak_max && start_on_idle(*o)) {
+    }
+  dispatch();
+  settling = false;
+  if (!finished.empty())
+    post_turn();
+  freed.clear(); // whose origin may go now; `dispatch` has seen to it
+  while (!unused.empty()) {
+    auto& o = unused.front();
+    unused.pop_front();
+    if (o.unused())
+      origins.erase(*o.key);
+  }
+}
+
+void http_client::state::post_turn() {
+  if (std::exchange(turn_posted, true))
+    return;
+  asio::post(context, [this, weak = std::weak_ptr{alive}] {
+    if (weak.expired())
+      return;
+    turn_posted = false;
+    ++turn;
+    settle();
+  });
+}
+
+void http_client::state::start_ticking() {
+  if (std::exchange(ticking, true))
+    return;
+  timer.expires_after(deadlines.tick);
+  timer.async_wait([this, weak = std::weak_ptr{alive}](boost::system::error_code stopped) {
+    if (stopped || weak.expired())
+      return;
+    ticking = false;
+    tick();
+  });
+}
+
+void http_client::state::tick() {
+  auto at = now();
+  ++turn;
+  deadlines.turn(at, [this](exchange& e) { expired(e); });
+  while (!idle.empty() && at - idle.front().idle_since >= options.idle_for)
+    shut(idle.front());
+  settle();
+  if (!exchanges.empty() || !idle.empty())
+    start_ticking();
+}
+
+// -- the public face ----------------------------------------------------------------------------------------------
+
+http_client::http_client(asio::io_context& context, http_client_options options) {
+  if (!options.now)
+    options.now = steady_now;
+  if (!options.names.now)
+    options.names.now = options.now;
+  state_ = std::make_unique<state>(context, std::move(options));
+}
+
+http_client::~http_client() = default;
+
+void http_client::call(http_call what, std::function<void(http_reply)> done) {
+  state_->call(std::move(what), std::move(done));
+}
+
+http_client_counters http_client::counters() const {
+  return state_->count;
+}
+
+} // namespace nestor::io

@@ -1,0 +1,72 @@
+// TLS for the HTTP client: one verified context for all conversations, and one conversation over a connected socket.
+// Knows no HTTP and no io_context. Exists so that the CA bundle is parsed once (26 ms of CPU each time), and because
+// a session over our own descriptor needs no buffers while it waits.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+struct ssl_ctx_st;
+struct ssl_st;
+
+namespace nestor::io {
+
+/// How one read, write or handshake step on a non-blocking stream went.
+struct io_step {
+  enum kind : unsigned char {
+    done,       ///< `bytes` went through
+    wait_read,  ///< nothing now; go on when readable
+    wait_write, ///< nothing now; go on when writable
+    ended,      ///< the other side closed in order
+    cut,        ///< the stream ended where it must not, or failed
+    refused     ///< TLS only: certificate or handshake
+  };
+  kind what = cut;
+  std::size_t bytes = 0;
+};
+
+/// Verifies peers against the system's certificates and, where given, one more file of them. TLS 1.2 or newer.
+class tls_context {
+public:
+  /// `extra_ca_file`: PEM; empty for none. Nothing is loaded before the first use.
+  explicit tls_context(std::string extra_ca_file);
+
+  /// Null when the certificates could not be loaded; tried once.
+  ssl_ctx_st* get();
+
+private:
+  struct deleter {
+    void operator()(ssl_ctx_st* context) const;
+  };
+  std::string extra_ca_file_;
+  std::unique_ptr<ssl_ctx_st, deleter> context_;
+  bool loaded_ = false;
+};
+
+/// A client's conversation on the connected, non-blocking socket `fd`, which it does not own.
+class tls_session {
+public:
+  /// The certificate must be for `host` (name or numeric address); names are sent as SNI.
+  tls_session(ssl_ctx_st& context, int fd, const std::string& host);
+
+  io_step handshake();
+  io_step read(char* into, std::size_t size);
+  io_step write(const char* bytes, std::size_t size);
+  /// Tells the other side that we are leaving, if the socket takes it at once.
+  void farewell();
+
+private:
+  io_step step_of(int result, bool shaking_hands);
+
+  struct deleter {
+    void operator()(ssl_st* session) const;
+  };
+  std::unique_ptr<ssl_st, deleter> session_;
+};
+
+/// The same for plain sockets.
+io_step plain_read(int fd, char* into, std::size_t size);
+io_step plain_write(int fd, const char* bytes, std::size_t size);
+
+} // namespace nestor::io
