@@ -26,6 +26,12 @@ void never_includes(std::string_view folder, std::initializer_list<std::string_v
 
 } // namespace
 
+TEST_CASE("there is a tree to judge") {
+  auto files = cpp_files();
+  for (auto folder : {"protocols/", "actors/", "tests/"})
+    CHECK(std::count_if(files.begin(), files.end(), [&](auto& f) { return f.under(folder); }) > 3);
+}
+
 TEST_CASE("protocols know no actors, no sockets, no files and no clock's thread") {
   never_includes("protocols/", {"caf/", "boost/", "openssl/", "nestor/actors/", "nestor/io/", "thread", "mutex",
                                 "condition_variable", "fstream", "filesystem", "iostream", "sys/", "unistd.h"});

@@ -3,11 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <sstream>
-#include <stdexcept>
 
 namespace nestor::tidy {
 namespace {
@@ -138,12 +136,7 @@ brace kind_of(const std::string& head) {
 
 } // namespace
 
-fs::path repository() {
-  const char* place = std::getenv("NESTOR_SOURCE_DIR");
-  if (!place)
-    throw std::runtime_error("NESTOR_SOURCE_DIR is not set: run through ctest");
-  return place;
-}
+fs::path repository() { return NESTOR_SOURCE_DIR; }
 
 const std::vector<source_file>& all_files() {
   static const auto files = read_all();

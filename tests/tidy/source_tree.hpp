@@ -20,7 +20,7 @@ struct source_file {
   [[nodiscard]] bool is_cpp() const { return is_header() || path.ends_with(".cpp"); }
 };
 
-/// Where the checkout is: NESTOR_SOURCE_DIR.
+/// Where the checkout is.
 std::filesystem::path repository();
 
 /// All text files of the checkout, read once; build trees and .git left out.
