@@ -1,0 +1,62 @@
+// The embedder's front door: a node inside any CAF actor system. Nothing is global: two nodes in one process are fine.
+// The library reads no environment and no flags, installs no signal handler, prints nothing, never exits the process
+// and starts no thread that it does not stop.
+//
+//   caf::actor_system_config cfg;
+//   nestor::actors::prepare(cfg);                    // CAF 1.x: before the configuration is made, `register_messages()`
+//   caf::actor_system system{cfg};
+//   nestor::actors::node node{system, {}};
+//   self->request(node.front(), 5s, create_sandbox{spec}).then(…)
+#pragma once
+
+#include <nestor/actors/messages.hpp>
+#include <nestor/actors/sandbox_registry.hpp>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace nestor::actors {
+
+/// Makes Nestor's message types known to CAF. 1.x wants it before the first actor_system_config is constructed.
+void register_messages();
+/// The same for 0.17, where a configuration holds them; also bounds the scheduler. Call both, in this order.
+void prepare(caf::actor_system_config& cfg);
+
+struct node_options {
+  registry_limits limits;
+  /// Open connections to nested servers and providers at a time. 64 carried twice what 10,000 did; a slow network with
+  /// many sandboxes in flight wants more.
+  std::size_t connections_max = 256;
+  std::size_t connections_per_origin = 8;
+  std::size_t calls_waiting_max = 200'000;      ///< beyond it a call fails with `overloaded`
+  std::vector<std::string> addresses_allowed;   ///< CIDR ranges that specifications may name besides public ones
+  std::map<std::string, std::string> resolve;   ///< fixed names, `*.` wildcards; name → address
+  std::string guardian;                         ///< path of nestor-guardian; empty: beside the running binary
+  std::string ca_file;                          ///< PEM, trusted besides the system's
+  caf::actor observer;                          ///< told of status changes
+  bool detailed = false;                        ///< … and of every step
+};
+
+/// One node: its io thread, its seams, its registry. Destroying it without `drain` drops its sandboxes: processes end
+/// through their guardians, servers of others keep what they have.
+class node {
+public:
+  node(caf::actor_system& system, node_options options);
+  ~node();
+  node(const node&) = delete;
+  node& operator=(const node&) = delete;
+
+  /// Takes the messages of messages.hpp's first group.
+  [[nodiscard]] const caf::actor& front() const;
+  [[nodiscard]] const surroundings& around() const;
+  /// Destroys every sandbox and waits for it, at most `within`. How many are left.
+  std::size_t drain_now(milliseconds within);
+
+private:
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+} // namespace nestor::actors

@@ -1,0 +1,39 @@
+// The journal of `up`, `demo` and `bench`: keeps records in memory, for as long as the process lives, behind the same
+// seam as a durable one. Every write is answered by a message, in order, so that nobody comes to rely on it being there
+// at once. Thread safe.
+#pragma once
+
+#include <nestor/actors/seams.hpp>
+
+#include <deque>
+#include <mutex>
+#include <unordered_map>
+
+namespace nestor::bridge {
+
+class memory_journal final : public actors::journal_port {
+public:
+  /// `entropy`: at least id_entropy_bytes for the installation's id, then 32 for the digest key.
+  explicit memory_journal(actors::entropy_port& entropy);
+
+  [[nodiscard]] const installation_id& installation() const override { return installation_; }
+  [[nodiscard]] std::shared_ptr<const nested::digest_key> key() const override { return key_; }
+  void write(actors::actual_record record, actors::reply_to to) override;
+  void want(actors::wanted_record record, actors::reply_to to) override;
+  void read(const sandbox_id& sandbox, generation number, actors::reply_to to) override;
+  void forget(const sandbox_id& sandbox) override;
+  [[nodiscard]] std::size_t bytes_held() const override;
+
+private:
+  struct kept {
+    actors::actual_record actual;
+    std::deque<std::shared_ptr<const actors::wanted_record>> wanted; ///< the latest generations, oldest first
+  };
+
+  installation_id installation_;
+  std::shared_ptr<const nested::digest_key> key_;
+  mutable std::mutex mutex_;
+  std::unordered_map<sandbox_id, kept> records_;
+};
+
+} // namespace nestor::bridge

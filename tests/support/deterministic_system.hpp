@@ -1,0 +1,88 @@
+// An actor system whose actors run only when told to and whose time is virtual. The test-side half of actors/caf.hpp:
+// the only other header that knows which CAF this is.
+#pragma once
+
+#include <nestor/actors/messages.hpp>
+#include <nestor/actors/system.hpp>
+
+#if NESTOR_CAF_MODERN
+#  include <caf/test/fixture/deterministic.hpp>
+#  include <caf/test/reporter.hpp>
+#else
+#  include <caf/scheduler/test_coordinator.hpp>
+#endif
+
+namespace nestor::tests {
+
+class deterministic_system {
+public:
+  ~deterministic_system() {
+#if !NESTOR_CAF_MODERN
+    while (scheduler().try_run_once() || scheduler().trigger_timeout()) {
+    } // time-outs that are still scheduled would keep the system from ending
+#endif
+  }
+
+  caf::actor_system& system() {
+#if NESTOR_CAF_MODERN
+    return fixture_.sys;
+#else
+    return system_;
+#endif
+  }
+
+  /// Runs actors until every mailbox is empty; time stands still.
+  void settle() {
+#if NESTOR_CAF_MODERN
+    fixture_.dispatch_messages();
+#else
+    while (scheduler().try_run_once()) {
+    }
+#endif
+  }
+
+  /// Lets time pass, rings what is due, then settles.
+  void advance(microseconds time) {
+#if NESTOR_CAF_MODERN
+    fixture_.advance_time(time);
+#else
+    scheduler().advance_time(time);
+#endif
+    settle();
+  }
+
+  instant now() {
+    auto since = system().clock().now().time_since_epoch();
+    return instant{std::chrono::duration_cast<microseconds>(since).count()};
+  }
+
+private:
+#if NESTOR_CAF_MODERN
+  struct registered {
+    registered() { actors::register_messages(); }
+  } registered_;
+  struct reporter_scope { // outside of CAF's own runner the fixture throws without one
+    std::unique_ptr<caf::test::reporter> reporter = caf::test::reporter::make_default();
+    reporter_scope() {
+      reporter->verbosity(0);
+      caf::test::reporter::instance(reporter.get());
+    }
+    ~reporter_scope() { caf::test::reporter::instance(nullptr); }
+  } reporter_;
+  caf::test::fixture::deterministic fixture_;
+#else
+  caf::scheduler::test_coordinator& scheduler() {
+    return dynamic_cast<caf::scheduler::test_coordinator&>(system_.scheduler());
+  }
+  struct config : caf::actor_system_config {
+    config() {
+      actors::register_messages();
+      actors::prepare(*this);
+      set("scheduler.policy", caf::atom("testing"));
+    }
+  } config_;
+  caf::actor_system system_{config_};
+#endif
+};
+
+} // namespace nestor::tests

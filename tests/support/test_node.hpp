@@ -1,0 +1,98 @@
+// A whole node on virtual time: the real registry, supervisors and children over the in-memory world. What a test asks
+// it is answered after everything that can happen now has happened.
+#pragma once
+
+#include <support/nested_world.hpp>
+
+#include <nestor/bridge/memory_journal.hpp>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace nestor::tests {
+
+/// Every secret of a test's configuration starts with this: it may appear in request bodies and nowhere else.
+inline constexpr std::string_view canary = "CANARY-7f3a";
+
+/// settings with an LLM key, github and gitlab, two secrets; every secret a canary. `variant` changes the values.
+std::shared_ptr<const nested::configuration> canary_configuration(int variant = 1);
+
+struct spec_choice {
+  std::string provider = "process"; ///< or static: then a server is there, on port `static_port`
+  std::string dialect = "openhands";
+};
+inline constexpr std::uint16_t static_port = 3000;
+sandbox_spec canary_spec(const spec_choice& choice);
+
+/// The journal of the tests: in memory, and it can refuse or stay silent.
+class moody_journal final : public actors::journal_port {
+public:
+  explicit moody_journal(actors::entropy_port& entropy) : inner_(entropy) {}
+  [[nodiscard]] const installation_id& installation() const override { return inner_.installation(); }
+  [[nodiscard]] std::shared_ptr<const nested::digest_key> key() const override { return inner_.key(); }
+  void write(actors::actual_record record, actors::reply_to to) override;
+  void want(actors::wanted_record record, actors::reply_to to) override { inner_.want(std::move(record), std::move(to)); }
+  void read(const sandbox_id& s, generation g, actors::reply_to to) override { inner_.read(s, g, std::move(to)); }
+  void forget(const sandbox_id& s) override { inner_.forget(s); }
+  [[nodiscard]] std::size_t bytes_held() const override { return inner_.bytes_held(); }
+
+  int refuse_next = 0;                                   ///< writes that fail
+  std::vector<std::pair<supervision::note, generation>> written; ///< durable, in order
+
+private:
+  bridge::memory_journal inner_;
+};
+
+class test_node {
+public:
+  explicit test_node(nested_server::model_options servers);
+  ~test_node();
+
+  deterministic_system system;
+  std::shared_ptr<nested_world> world;
+  std::shared_ptr<moody_journal> journal;
+
+  template <class Response, class Request>
+  Response ask(Request request) {
+    auto got = std::make_shared<std::optional<Response>>();
+    struct asker {
+      using handle_type = caf::actor;
+      static constexpr const char* name = "asker";
+      asker(actors::self_ptr<> self, caf::actor whom, Request what, std::shared_ptr<std::optional<Response>> into) {
+        self->ask(whom, std::chrono::hours{1}, std::move(what))
+          .then([into, self](Response& r) { *into = std::move(r), self->quit(); }, [self](const caf::error&) { self->quit(); });
+      }
+      caf::behavior make_behavior() { return {[](const actors::woken&) {}}; }
+    };
+    actors::spawn<asker>(system.system(), nullptr, front_, std::move(request), got);
+    system.settle();
+    for (int i = 0; i < 100 && !*got; ++i)
+      system.advance(1ms);
+    if (!*got)
+      throw std::runtime_error{"the node did not answer"};
+    return std::move(**got);
+  }
+
+  sandbox_id create(sandbox_spec spec);
+  std::shared_ptr<const sandbox_view> see(const sandbox_id& id);
+  /// Lets time pass until `done` says so, at most `within` of virtual time.
+  bool run_until(const std::function<bool()>& done, microseconds within);
+  /// Until it is Ready, Quarantined, Unknown or ended and nothing moves.
+  std::shared_ptr<const sandbox_view> run_to_rest(const sandbox_id& id, microseconds within = std::chrono::minutes{10});
+  [[nodiscard]] const caf::actor& front() const { return front_; }
+  /// Everything that was told to the observer, printed by CAF itself: searched for canaries.
+  [[nodiscard]] const std::string& told() const { return *told_; }
+
+private:
+  caf::actor front_;
+  caf::actor timers_;
+  std::shared_ptr<std::string> told_ = std::make_shared<std::string>();
+};
+
+/// Empty when the server holds exactly this configuration; else what differs.
+std::string difference(nested_server::server_model& server, const nested::configuration& wanted, std::string_view dialect);
+/// Empty when the server holds nothing of ours any more.
+std::string remains(nested_server::server_model& server);
+
+} // namespace nestor::tests
