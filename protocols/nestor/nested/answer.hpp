@@ -27,7 +27,7 @@ struct question {
   milliseconds timeout{};
   std::string subject;          ///< name of the git provider or secret; failures may say it
   std::uint16_t success = 200;  ///< the status that means done
-  bool strict = true;           ///< success needs a JSON object without `error`
+  bool strict = true;           ///< success needs a JSON object without `error`; otherwise 201 and 204 are as good
   bool keyed = true;            ///< carries the session key
   bool mutates = false;         ///< the server may hold something of ours, or less than before, once it was sent
 };

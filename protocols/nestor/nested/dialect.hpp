@@ -67,6 +67,11 @@ struct walk {
   bool git_clear = false;                 ///< the kept ones are sent once, alone, before anything is written
   std::vector<secret_change> changes;     ///< of secrets
 
+  bool git_swept = false;                 ///< generic: what the read-back showed too much was deleted, once
+  bool secrets_swept = false;
+  bool settings_silent = false;           ///< generic: the read-back showed none of the wanted settings
+  bool looks_offered = false;             ///< generic: at least one read-back had the contract's form
+
   evidence settings_evidence = evidence::value;
   evidence git_evidence = evidence::value;
   evidence secrets_evidence = evidence::value;

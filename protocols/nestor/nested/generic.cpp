@@ -7,6 +7,8 @@
 #include <nestor/nested/settings_match.hpp>
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 namespace nestor::nested {
 namespace {
@@ -21,7 +23,7 @@ constexpr dialect_timeouts within{
   .secret = 10s,
 };
 
-// Looks for what has to go, before the last looks confirm it. Twice would already mean that somebody else writes.
+// What only a look shows to be too much sends the walk back once; a second time somebody else would be writing.
 enum class stage : std::uint8_t {
   look, settings, git_providers, secrets, verify_settings, verify_git_providers, verify_secrets, done
 };
@@ -114,20 +116,10 @@ question ask(topic about, step at, http::method verb, std::string path, millisec
   return q;
 }
 
-bool optional_member(wiped_string& body, std::string_view name, const std::optional<std::string>& value) {
-  if (!value)
-    return true;
-  body += ",\"";
-  body += name;
-  body += "\":";
-  return append_json(body, *value);
-}
-
-turn finished_body(question q, bool good) {
-  q.body += '}';
-  if (!good)
+turn finished(question& q, json_object& body) {
+  if (!body.finish())
     return failure_at(q, errc::configuration_refused, "is not UTF-8 text, which JSON cannot carry");
-  return q;
+  return std::move(q);
 }
 
 turn git_question(const walk& w) {
@@ -143,12 +135,14 @@ turn git_question(const walk& w) {
   const auto& c = w.order->wanted->git_providers[w.git_writes[w.item - w.git_deletes.size()]];
   auto q = ask(topic::write_git_provider, step::git_providers, http::method::post, std::string{path}, time);
   q.subject = c.git_provider;
-  q.body = "{\"provider\":";
-  bool good = append_json(q.body, c.git_provider);
-  q.body += ",\"token\":";
-  good = good && c.token.expose([&](std::string_view token) { return append_json(q.body, token); });
-  good = good && optional_member(q.body, "host", c.host) && optional_member(q.body, "user_id", c.user_id);
-  return finished_body(std::move(q), good);
+  json_object body{q.body};
+  body.member("provider", std::string_view{c.git_provider});
+  body.member("token", c.token);
+  if (c.host)
+    body.member("host", c.host);
+  if (c.user_id)
+    body.member("user_id", c.user_id);
+  return finished(q, body);
 }
 
 turn secret_question(const walk& w) {
@@ -162,15 +156,12 @@ turn secret_question(const walk& w) {
   const auto& item = w.order->wanted->secrets[change.item];
   auto q = ask(topic::write_secret, step::secrets, http::method::post, "/api/secrets", within.secret);
   q.subject = change.name;
-  q.body = "{\"name\":";
-  bool good = append_json(q.body, item.name);
-  q.body += ",\"value\":";
-  good = good && item.value.expose([&](std::string_view value) { return append_json(q.body, value); });
-  if (!item.description.empty()) {
-    q.body += ",\"description\":";
-    good = good && append_json(q.body, item.description);
-  }
-  return finished_body(std::move(q), good);
+  json_object body{q.body};
+  body.member("name", std::string_view{item.name});
+  body.member("value", item.value);
+  if (!item.description.empty())
+    body.member("description", std::string_view{item.description});
+  return finished(q, body);
 }
 
 turn settings_question(const walk& w) {
@@ -206,7 +197,7 @@ bool cannot_look(const question& q, const http::response& r, const answer_facts&
   if (q.verb != http::method::get)
     return false;
   return (r.status == 404 && !facts.settings_not_found) || r.status == 405 || r.status == 501 ||
-         (r.status == 200 && (facts.body == answer_facts::shape::empty || facts.body == answer_facts::shape::other_json));
+         r.status == 204 || (r.status == 200 && (facts.body == answer_facts::shape::empty || facts.body == answer_facts::shape::other_json));
 }
 
 void note_no_look(walk& w) {
@@ -239,67 +230,90 @@ outcome look(walk& w, const http::response& r, bool missing) {
 
 outcome verify_settings(walk& w, const http::response& r, bool missing) {
   w.item = 1;
+  std::string_view body = missing ? std::string_view{"{}"} : std::string_view{r.body};
+  shown_settings shown;
   if (withdraws(w)) {
-    auto shown = missing ? shown_settings{} : read_settings(r.body);
+    shown = read_settings(body);
     if (w.order->before && w.order->before->settings && !shown.filled.empty())
       return differs(w, "the setting '" + shown.filled.front() + "' still has a value");
     return {};
   }
-  shown_settings shown;
-  auto match = match_settings(*w.order->wanted, missing ? std::string_view{"{}"} : std::string_view{r.body}, shown, false);
+  auto match = match_settings(*w.order->wanted, body, shown, false);
+  w.looks_offered = w.looks_offered || missing || match.any_shown;
+  // A server that answers 200 to everything shows nothing of ours; whether this one does is seen by its lists.
+  if (!match.equal && !missing && !match.any_shown) {
+    w.settings_silent = true;
+    w.settings_evidence = evidence::answer;
+    return {};
+  }
   if (!match.equal)
     return differs(w, "the setting at " + match.difference + " is not the wanted one");
   w.settings_evidence = match.strength;
   return {};
 }
 
-/// Names in a list that is a member of the answer: strings, or objects with one of `keys`.
-bool read_names(std::string_view body, std::string_view list, std::span<const std::string_view> keys,
-                std::vector<std::string>& names, std::vector<shown_git_provider>* hosts) {
+/// Names of secrets: strings, or objects with a `name`. False when there is no such list.
+bool read_secret_names(std::string_view body, std::vector<std::string>& names) {
+  constexpr std::string_view root = "/secrets";
   bool found = false;
   read_json(body, [&](const json_leaf& leaf) {
-    if (leaf.path == list) {
+    if (leaf.path == root)
       found = leaf.kind == json_kind::array;
+    if (!leaf.path.starts_with(root) || leaf.path.size() <= root.size() + 1 || leaf.kind != json_kind::string)
       return;
-    }
-    if (!leaf.path.starts_with(list) || leaf.path.size() <= list.size() + 1 || leaf.kind != json_kind::string)
+    auto slash = leaf.path.find('/', root.size() + 1);
+    if (slash == std::string_view::npos || leaf.path.substr(slash) == "/name")
+      names.emplace_back(leaf.text);
+  });
+  std::ranges::sort(names);
+  return found;
+}
+
+/// The same for git providers, with the hosts of those that tell one.
+bool read_git_providers(std::string_view body, std::vector<shown_git_provider>& shown) {
+  constexpr std::string_view root = "/providers";
+  bool found = false;
+  shown_git_provider entry; // its members come before the object that ends it
+  read_json(body, [&](const json_leaf& leaf) {
+    if (leaf.path == root)
+      found = leaf.kind == json_kind::array;
+    if (!leaf.path.starts_with(root) || leaf.path.size() <= root.size() + 1)
       return;
-    auto rest = leaf.path.substr(list.size() + 1);
+    auto rest = leaf.path.substr(root.size() + 1);
     auto slash = rest.find('/');
     auto key = slash == std::string_view::npos ? std::string_view{} : rest.substr(slash + 1);
-    if (slash == std::string_view::npos || std::ranges::find(keys, key) != keys.end())
-      names.emplace_back(leaf.text);
-    else if (key == "host" && hosts)
-      hosts->push_back({std::string{rest.substr(0, slash)}, std::string{leaf.text}, true});
+    if (key == "host") {
+      entry.host_shown = leaf.kind == json_kind::string || leaf.kind == json_kind::null;
+      entry.host = leaf.kind == json_kind::string ? leaf.text : std::string_view{};
+    } else if (leaf.kind == json_kind::string && (key.empty() || key == "provider" || key == "name")) {
+      entry.name = leaf.text;
+    }
+    if (slash == std::string_view::npos && !entry.name.empty())
+      shown.push_back(std::exchange(entry, {}));
   });
   return found;
 }
 
-outcome unknown_shape(const question& q) {
-  return {kind::again, false, failure_at(q, errc::nested_protocol, "shows no list", 200)};
-}
-
-outcome verify_git_providers(walk& w, const question& q, const http::response& r) {
-  constexpr std::array<std::string_view, 2> keys{"provider", "name"};
-  std::vector<std::string> names;
-  if (!read_names(r.body, "/providers", keys, names, nullptr))
-    return unknown_shape(q);
+outcome verify_git_providers(walk& w, const http::response& r) {
   std::vector<shown_git_provider> shown;
-  for (const auto& name : names) {
-    shown.push_back({name, {}, false});
-    bool surplus = owns_everything(*w.order) && !is_wanted_git_provider(*w.order, name);
-    if (surplus && std::ranges::find(w.git_deletes, name) == w.git_deletes.end()) {
-      w.git_writes.clear();
-      w.git_deletes.push_back(name);
-    }
-  }
-  if (owns_everything(*w.order) && w.git_writes.empty() && !w.git_deletes.empty() && !w.git_clear &&
-      std::ranges::any_of(names, [&](const auto& name) { return !is_wanted_git_provider(*w.order, name); })) {
-    w.git_clear = true; // once: a second surplus is somebody else's writing
-    go_back(w, stage::git_providers);
+  w.item = 1;
+  if (!read_git_providers(r.body, shown)) {
+    w.git_evidence = evidence::answer;
     return {};
   }
-  w.item = 1;
+  w.looks_offered = true;
+  if (owns_everything(*w.order) && !std::exchange(w.git_swept, true)) {
+    w.git_writes.clear();
+    w.git_deletes.clear();
+    for (const auto& seen : shown)
+      if (!is_wanted_git_provider(*w.order, seen.name))
+        w.git_deletes.push_back(seen.name);
+    if (!w.git_deletes.empty()) {
+      w.changes.clear(); // they were made
+      go_back(w, stage::git_providers);
+      return {};
+    }
+  }
   auto difference = git_providers_difference(w, shown);
   if (!difference.empty())
     return differs(w, std::move(difference));
@@ -307,24 +321,24 @@ outcome verify_git_providers(walk& w, const question& q, const http::response& r
   return {};
 }
 
-outcome verify_secrets(walk& w, const question& q, const http::response& r) {
-  constexpr std::array<std::string_view, 1> keys{"name"};
+outcome verify_secrets(walk& w, const http::response& r) {
   std::vector<std::string> names;
-  if (!read_names(r.body, "/secrets", keys, names, nullptr))
-    return unknown_shape(q);
-  std::ranges::sort(names);
-  if (owns_everything(*w.order) && w.secrets_listed.empty()) {
+  w.item = 1;
+  if (!read_secret_names(r.body, names)) {
+    w.secrets_evidence = evidence::answer;
+    return {};
+  }
+  w.looks_offered = true;
+  if (owns_everything(*w.order) && !std::exchange(w.secrets_swept, true)) {
     w.changes.clear();
     for (const auto& name : names)
       if (!is_wanted_secret(*w.order, name))
         w.changes.push_back({.write = false, .name = name});
     if (!w.changes.empty()) {
-      w.secrets_listed = std::move(names); // once: a second surplus is somebody else's writing
       go_back(w, stage::secrets);
       return {};
     }
   }
-  w.item = 1;
   auto difference = secrets_difference(w, names);
   if (!difference.empty())
     return differs(w, std::move(difference));
@@ -332,12 +346,12 @@ outcome verify_secrets(walk& w, const question& q, const http::response& r) {
   return {};
 }
 
-outcome learn(walk& w, const question& q, const http::response& r, bool missing) {
+outcome learn(walk& w, const http::response& r, bool missing) {
   switch (stage_of(w)) {
     case stage::look: return look(w, r, missing);
     case stage::verify_settings: return verify_settings(w, r, missing);
-    case stage::verify_git_providers: return verify_git_providers(w, q, r);
-    case stage::verify_secrets: return verify_secrets(w, q, r);
+    case stage::verify_git_providers: return verify_git_providers(w, r);
+    case stage::verify_secrets: return verify_secrets(w, r);
     case stage::settings:
     case stage::git_providers:
     case stage::secrets: ++w.item; break;
@@ -346,12 +360,19 @@ outcome learn(walk& w, const question& q, const http::response& r, bool missing)
   return {};
 }
 
+/// A server that can be looked at is held to all of it.
+outcome finish(walk& w) {
+  advance(w);
+  if (stage_of(w) == stage::done && std::exchange(w.settings_silent, false) && w.looks_offered)
+    return differs(w, "the settings are not shown");
+  return {};
+}
+
 outcome heard(walk& w, const question& q, const http::response& r) {
   auto facts = facts_of(r);
   if (cannot_look(q, r, facts)) {
     note_no_look(w);
-    advance(w);
-    return {};
+    return finish(w);
   }
   auto judged = judge(q, r, facts);
   // Nothing there to delete: no such route would say the same, and then nothing of the kind was ever written.
@@ -362,10 +383,8 @@ outcome heard(walk& w, const question& q, const http::response& r) {
       judged.is = kind::refused;
     return judged;
   }
-  auto result = learn(w, q, r, judged.is == kind::missing);
-  if (result.is == kind::good)
-    advance(w);
-  return result;
+  auto result = learn(w, r, judged.is == kind::missing);
+  return result.is == kind::good ? finish(w) : result;
 }
 
 void lost(walk&, const question&) {

@@ -170,6 +170,46 @@ bool append_json(wiped_string& out, std::string_view text) {
   return true;
 }
 
+void json_object::name(std::string_view name) {
+  if (!first_)
+    out_ += ',';
+  first_ = false;
+  good_ = append_json(out_, name) && good_;
+  out_ += ':';
+}
+
+void json_object::member(std::string_view key, std::string_view text) {
+  name(key);
+  good_ = append_json(out_, text) && good_;
+}
+
+void json_object::member(std::string_view key, const secret& text) {
+  text.expose([&](std::string_view plain) { member(key, plain); });
+}
+
+void json_object::member(std::string_view key, const std::optional<std::string>& text) {
+  if (text)
+    return member(key, std::string_view{*text});
+  name(key);
+  out_ += "null";
+}
+
+void json_object::open(std::string_view key) {
+  name(key);
+  out_ += '{';
+  first_ = true;
+}
+
+void json_object::close() {
+  out_ += '}';
+  first_ = false;
+}
+
+bool json_object::finish() {
+  out_ += '}';
+  return good_;
+}
+
 bool detail::read_json(std::string_view text, leaf_sink sink, void* context) {
   if (text.size() > json_bytes_max)
     return false;

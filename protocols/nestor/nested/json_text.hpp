@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -15,6 +16,25 @@ namespace nestor::nested {
 /// Appends `text` as a JSON string, quotes included. False when `text` is not UTF-8: then nothing is appended, because
 /// JSON cannot carry it and a replaced byte would be another secret.
 bool append_json(wiped_string& out, std::string_view text);
+
+/// Writes a JSON object at the end of a text, member by member, nested ones included.
+class json_object {
+public:
+  explicit json_object(wiped_string& out) : out_(out) { out_ += '{'; }
+  void member(std::string_view name, std::string_view text);
+  void member(std::string_view name, const secret& text);
+  void member(std::string_view name, const std::optional<std::string>& text); ///< null when there is none
+  void open(std::string_view name);
+  void close();
+  /// Ends the object. False when a text was not UTF-8: then what was written must not be sent.
+  [[nodiscard]] bool finish();
+
+private:
+  void name(std::string_view name);
+  wiped_string& out_;
+  bool first_ = true;
+  bool good_ = true;
+};
 
 enum class json_kind : std::uint8_t { null, boolean, number, string, array, object };
 

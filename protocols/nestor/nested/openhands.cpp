@@ -24,14 +24,15 @@ constexpr dialect_timeouts within{
   .secret = 10s,
 };
 
-enum class stage : std::uint8_t { look, settings, look_again, git_providers, list, secrets, verify_settings, verify_secrets, done };
+enum class stage : std::uint8_t { look, settings, look_again, git_providers, list, secrets, verify_secrets, verify_settings, done };
 
-constexpr std::array configuring{stage::look,  stage::settings,        stage::look_again,     stage::git_providers, stage::list,
-                                 stage::secrets, stage::verify_settings, stage::verify_secrets, stage::done};
+// Secrets are read back first: when their file is corrupt, only their own list says so; the settings say 401.
+constexpr std::array configuring{stage::look,    stage::settings,       stage::look_again,      stage::git_providers, stage::list,
+                                 stage::secrets, stage::verify_secrets, stage::verify_settings, stage::done};
 /// Backwards: what was written last goes first.
-constexpr std::array withdrawing{stage::list,     stage::secrets,         stage::look,           stage::git_providers,
-                                 stage::settings, stage::verify_settings, stage::verify_secrets, stage::done};
-constexpr std::array looking{stage::verify_settings, stage::verify_secrets, stage::done};
+constexpr std::array withdrawing{stage::list,     stage::secrets,        stage::look,            stage::git_providers,
+                                 stage::settings, stage::verify_secrets, stage::verify_settings, stage::done};
+constexpr std::array looking{stage::verify_secrets, stage::verify_settings, stage::done};
 
 bool withdraws(const walk& w) { return w.order->why == purpose::withdraw; }
 
@@ -152,42 +153,6 @@ question settings_question(const walk& w) {
   return q;
 }
 
-class map_body {
-public:
-  void add(std::string_view name, std::string_view token, const std::optional<std::string>& host,
-           const std::optional<std::string>& user_id) {
-    text_ += first_ ? "" : ",";
-    first_ = false;
-    good_ = good_ && append_json(text_, name);
-    text_ += ":{";
-    member("host", host);
-    text_ += ",\"token\":";
-    good_ = good_ && append_json(text_, token);
-    text_ += ',';
-    member("user_id", user_id);
-    text_ += '}';
-  }
-  bool finish(wiped_string& out) {
-    text_ += "}}";
-    out = std::move(text_);
-    return good_;
-  }
-
-private:
-  void member(std::string_view name, const std::optional<std::string>& value) {
-    text_ += '"';
-    text_ += name;
-    text_ += "\":";
-    if (value)
-      good_ = good_ && append_json(text_, *value);
-    else
-      text_ += "null";
-  }
-  wiped_string text_ = "{\"provider_tokens\":{";
-  bool first_ = true;
-  bool good_ = true;
-};
-
 turn not_text(const question& q) {
   return failure_at(q, errc::configuration_refused, "is not UTF-8 text, which JSON cannot carry");
 }
@@ -200,20 +165,29 @@ turn git_question(const walk& w) {
   auto q = write(clearing ? topic::clear_git_providers : topic::write_git_provider, step::git_providers,
                  http::method::post, "/api/add-git-providers",
                  clearing ? within.git_provider_more : within.git_provider_each + within.git_provider_more);
-  map_body body;
+  q.body.reserve(128 + 64 * (w.git_kept.size() + w.item));
+  json_object body{q.body};
+  auto add = [&](std::string_view name, const secret& token, const auto& from) {
+    body.open(name);
+    body.member("host", from.host);
+    body.member("token", token);
+    body.member("user_id", from.user_id);
+    body.close();
+  };
+  const secret keep; // an empty token keeps the stored one
+  body.open("provider_tokens");
   for (const auto& kept : w.git_kept)
-    body.add(kept.name, "", kept.host, kept.user_id);
+    add(kept.name, keep, kept);
   if (!clearing) {
     auto last = w.item - (w.git_clear ? 1U : 0U);
     for (std::size_t i = 0; i <= last; ++i) {
       const auto& c = w.order->wanted->git_providers[w.git_writes[i]];
-      c.token.expose([&](std::string_view token) {
-        body.add(c.git_provider, i == last ? token : std::string_view{}, c.host, c.user_id);
-      });
+      add(c.git_provider, i == last ? c.token : keep, c);
       q.subject = c.git_provider;
     }
   }
-  if (!body.finish(q.body))
+  body.close();
+  if (!body.finish())
     return not_text(q);
   return q;
 }
@@ -230,14 +204,12 @@ turn secret_question(const walk& w) {
   auto q = write(topic::write_secret, step::secrets, http::method::post, "/api/secrets", within.secret);
   q.subject = change.name;
   q.success = 201;
-  q.body = "{\"description\":";
-  bool good = append_json(q.body, item.description);
-  q.body += ",\"name\":";
-  good = good && append_json(q.body, item.name);
-  q.body += ",\"value\":";
-  good = good && item.value.expose([&](std::string_view value) { return append_json(q.body, value); });
-  q.body += '}';
-  if (!good)
+  q.body.reserve(64 + item.name.size() + item.description.size());
+  json_object body{q.body};
+  body.member("description", std::string_view{item.description});
+  body.member("name", std::string_view{item.name});
+  body.member("value", item.value);
+  if (!body.finish())
     return not_text(q);
   return q;
 }
@@ -324,7 +296,7 @@ outcome verify_settings(walk& w, const question& q, const http::response& r, boo
   if (missing)
     return differs(w, "there are no settings");
   shown_settings shown;
-  settings_match match{true, {}, evidence::value};
+  settings_match match{true, false, {}, evidence::value};
   if (withdraws(w) || !w.order->wanted)
     shown = read_settings(r.body);
   else

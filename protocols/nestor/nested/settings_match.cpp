@@ -10,6 +10,8 @@ namespace {
 
 constexpr std::string_view git_providers_path = "/provider_tokens_set";
 constexpr std::string_view flag_suffix = "_set";
+/// Null keeps it, and there is no value that empties it: null is confirmed by definition.
+constexpr std::string_view never_emptied = "/user_consents_to_analytics";
 
 struct wanted_leaf {
   std::string path;
@@ -20,6 +22,7 @@ struct wanted_leaf {
   bool flag = false;
   bool shown = false;
   bool hidden = false;      ///< shown as null or as asterisks
+  bool masked = false;      ///< shown as asterisks: there is a value
   bool equal = false;
 };
 
@@ -28,9 +31,8 @@ bool blank(json_kind kind, std::string_view text) {
          (kind == json_kind::string && text.find_first_not_of(" \t\r\n") == std::string_view::npos);
 }
 
-bool masked(json_kind kind, std::string_view text) {
-  return kind == json_kind::null ||
-         (kind == json_kind::string && text.size() >= 3 && text.find_first_not_of('*') == std::string_view::npos);
+bool asterisks(json_kind kind, std::string_view text) {
+  return kind == json_kind::string && text.size() >= 3 && text.find_first_not_of('*') == std::string_view::npos;
 }
 
 bool top_level(std::string_view path) {
@@ -86,9 +88,12 @@ public:
   }
 
   void see(const json_leaf& leaf) {
+    if (leaf.kind == json_kind::object)
+      return; // its members were seen
     if (auto* wanted = find(leaf.path)) {
       wanted->shown = true;
-      wanted->hidden = masked(leaf.kind, leaf.text);
+      wanted->masked = asterisks(leaf.kind, leaf.text);
+      wanted->hidden = wanted->masked || leaf.kind == json_kind::null;
       wanted->equal = same_value(wanted->kind, wanted->text, leaf);
     } else if (leaf.path.ends_with("/url")) { // a server given as a bare URL comes back as an object
       auto* short_form = find(leaf.path.substr(0, leaf.path.size() - 4));
@@ -102,21 +107,23 @@ public:
         flagged->flag_shown = true;
         flagged->flag = leaf.text == "true";
       } else if (leaf.text == "true") {
-        surplus_.emplace_back(leaf.path.substr(0, leaf.path.size() - flag_suffix.size()));
+        surplus_.emplace_back(leaf.path.substr(1, leaf.path.size() - 1 - flag_suffix.size()));
       }
     }
   }
 
   settings_match result(bool exact) const {
-    settings_match match{true, {}, evidence::value};
+    settings_match match{true, false, {}, evidence::value};
+    for (const auto& leaf : leaves_)
+      match.any_shown |= leaf.shown || leaf.flag_shown;
     for (const auto& leaf : leaves_) {
-      auto strength = strength_of(leaf);
+      auto strength = strength_of(leaf, exact);
       if (strength == evidence::none)
-        return {false, leaf.path, evidence::none};
+        return {false, match.any_shown, leaf.path, evidence::none};
       match.strength = std::min(match.strength, strength);
     }
     if (exact && !surplus_.empty())
-      return {false, surplus_.front(), evidence::none};
+      return {false, match.any_shown, "/" + surplus_.front(), evidence::none};
     return match;
   }
 
@@ -127,7 +134,7 @@ private:
   }
 
   /// How well this member is confirmed; none when it is not.
-  static evidence strength_of(const wanted_leaf& leaf) {
+  static evidence strength_of(const wanted_leaf& leaf, bool exact) {
     bool has_value = !blank(leaf.kind, leaf.text);
     if (leaf.flag_shown && (leaf.secret || !leaf.shown || leaf.hidden)) {
       if (leaf.flag != has_value)
@@ -136,13 +143,17 @@ private:
     }
     if (leaf.equal)
       return evidence::value;
+    if (!has_value && leaf.path == never_emptied)
+      return evidence::value;
     if (!has_value) // absent is as good as empty
       return !leaf.shown || leaf.hidden ? evidence::value : evidence::none;
+    if (leaf.masked)
+      return evidence::presence;
     if (!leaf.secret)
       return evidence::none;
     if (leaf.shown && leaf.hidden) // there is a place for it; whether it is filled is not told
-      return top_level(leaf.path) ? evidence::answer : evidence::presence;
-    return evidence::none;
+      return evidence::answer;
+    return leaf.shown || exact ? evidence::none : evidence::answer;
   }
 
   std::vector<wanted_leaf> leaves_;
@@ -211,7 +222,7 @@ settings_match match_settings(const configuration& wanted, std::string_view body
         wanted_too |= leaf.path.size() == name.size() + 1 && leaf.path.substr(1) == name && !blank(leaf.kind, leaf.text);
       });
       if (!wanted_too)
-        return {false, "/" + name, evidence::none};
+        return {false, match.any_shown, "/" + name, evidence::none};
     }
   return match;
 }

@@ -29,12 +29,14 @@ struct shown_settings {
 
 struct settings_match {
   bool equal = false;
+  bool any_shown = false;                 ///< at least one wanted member is shown at all
   std::string difference;                 ///< the first setting that differs, by JSON pointer; empty when equal
   evidence strength = evidence::value;    ///< the weakest over the wanted members
 };
 
-/// One reading of the body; `wanted`, when given, is compared in the same pass. `exact`: a secret flag that is set
-/// although nothing is wanted there differs too.
+/// One reading of the body; `wanted`, when given, is compared in the same pass. `exact` is the V0 server's promise to
+/// show every member it knows: then a secret that is set although nothing is wanted there differs, and so does a
+/// wanted secret that has no place.
 shown_settings read_settings(std::string_view body);
 settings_match match_settings(const configuration& wanted, std::string_view body, shown_settings& shown, bool exact);
 
