@@ -1,0 +1,31 @@
+// A specification file on its way to a specification: read, checked, its secrets looked up on this machine. Every fault
+// goes to standard error as "nestor: FILE:LINE:COLUMN: PATH: message"; nothing else happens before all is well.
+#pragma once
+
+#include "document.hpp"
+
+#include <nestor/sandbox/spec_reader.hpp>
+#include <nestor/sandbox/spec_template.hpp>
+
+#include <optional>
+#include <string>
+
+namespace nestor::cli {
+
+struct spec_file {
+  document from;       ///< its text is wiped; its places remain
+  spec_source source;
+};
+
+/// Nothing when there were faults (exit code `usage`).
+std::optional<spec_file> load_spec(const std::string& file, bool bench);
+
+/// Looks the references up. Nothing when there were faults.
+std::optional<sandbox_spec> resolve_here(const spec_file& file);
+std::optional<spec_template> template_here(const spec_file& file);
+
+/// $env: the environment of this process. $file: a file, relative paths from the working folder, at most 64 KiB, one
+/// line break at its end removed (editors and `echo` put it there).
+expected<secret> look_up_here(reference_kind kind, const std::string& name);
+
+} // namespace nestor::cli
