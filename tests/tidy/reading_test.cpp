@@ -10,8 +10,8 @@ using namespace nestor::tidy;
 
 namespace {
 
-constexpr std::size_t function_lines_max = 70;  // a screen
-constexpr std::size_t file_lines_max = 450;     // 400 and some kindness; beyond it, split by noun
+constexpr std::size_t function_lines_max = 70; // a screen
+constexpr std::size_t file_lines_max = 450;    // 400 and some kindness; beyond it, split by noun
 constexpr std::size_t columns_max = 120;
 
 std::size_t columns(std::string_view line) { // UTF-8: continuation bytes take no column
@@ -77,14 +77,17 @@ TEST_CASE("files are named after nouns that say something") {
   for (const auto& file : all_files())
     for (auto word : {"manager", "helper", "util", "utils", "helpers", "misc", "common"}) {
       auto name = file.path.substr(file.path.rfind('/') + 1);
-      std::replace_if(name.begin(), name.end(), [](char c) { return c == '_'; }, ' ');
+      std::replace_if(
+        name.begin(), name.end(), [](char c) { return c == '_'; }, ' ');
       if (has_word(name, word))
         FAIL_CHECK(file.path);
     }
 }
 
 TEST_CASE("nothing is left for later without saying so elsewhere") {
-  const std::vector<std::string> leftovers{std::string{"FIX"} + "ME", std::string{"TO"} + "DO", std::string{"XX"} + "X"};
+  // In halves, so that this file passes.
+  const std::vector<std::string> leftovers{std::string{"FIX"} + "ME", std::string{"TO"} + "DO",
+                                           std::string{"XX"} + "X"};
   for (const auto& file : all_files())
     each_line(file, [&](std::size_t n, std::string_view line) {
       for (const auto& word : leftovers)
@@ -96,15 +99,16 @@ TEST_CASE("nothing is left for later without saying so elsewhere") {
 TEST_CASE("no file knows the machine it was written on") {
   for (const auto& file : all_files())
     each_line(file, [&](std::size_t n, std::string_view line) {
-      for (const std::string folder : {"work", "root", "opt/caf"})
+      for (const std::string& folder : {std::string{"work"}, std::string{"root"}, std::string{"opt/caf"}})
         if (line.find("/" + folder + (folder.size() == 4 ? "/" : "")) != std::string_view::npos)
           FAIL_CHECK(file.path << ':' << n << ": an absolute path");
     });
 }
 
 TEST_CASE("the top level holds what a newcomer looks for, and no more") {
-  const std::set<std::string> known{"CMakeLists.txt", "CMakePresets.json", "CHANGELOG.md", "LICENSE", "README.md",
-                                    "actors", "apps", "build", "cmake", "docs", "protocols", "tests"};
+  const std::set<std::string> known{
+    "CMakeLists.txt", "CMakePresets.json", "CHANGELOG.md", "LICENSE", "README.md", "actors", "apps", "build", "cmake",
+    "docs",           "protocols",         "tests"};
   const std::set<std::string> personal{"CMakeUserPresets.json", "compile_commands.json"};
   for (const auto& entry : std::filesystem::directory_iterator{repository()}) {
     auto name = entry.path().filename().string();

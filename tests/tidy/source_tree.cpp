@@ -12,7 +12,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool in_identifier(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
+bool in_identifier(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
+}
 
 /// Blanks comments and the insides of literals; keeps every line break, so that line numbers stay true.
 class blanker {
@@ -79,8 +81,8 @@ std::vector<std::string> lines_of(const std::string& text) {
 }
 
 bool is_ours(const fs::path& path) {
-  static const std::array<std::string_view, 10> endings{".cpp", ".hpp", ".def", ".md",  ".txt",
-                                                        ".cmake", ".in", ".yaml", ".json", ""};
+  static const std::array<std::string_view, 10> endings{".cpp",   ".hpp", ".def",  ".md",   ".txt",
+                                                        ".cmake", ".in",  ".yaml", ".json", ""};
   return std::find(endings.begin(), endings.end(), path.extension().string()) != endings.end();
 }
 
@@ -136,7 +138,9 @@ brace kind_of(const std::string& head) {
 
 } // namespace
 
-fs::path repository() { return NESTOR_SOURCE_DIR; }
+fs::path repository() {
+  return NESTOR_SOURCE_DIR;
+}
 
 const std::vector<source_file>& all_files() {
   static const auto files = read_all();
