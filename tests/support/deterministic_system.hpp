@@ -3,7 +3,6 @@
 #pragma once
 
 #include <nestor/actors/messages.hpp>
-#include <nestor/actors/system.hpp>
 
 #if NESTOR_CAF_MODERN
 #  include <caf/test/fixture/deterministic.hpp>

@@ -156,9 +156,9 @@ void nested_world::watch(const process_ref& process, actors::reply_to to) {
 }
 
 void nested_world::gone(std::uint16_t port) {
-  auto& place = places_[port];
-  place.model.reset();
-  if (auto to = std::exchange(place.watcher, std::nullopt))
+  auto& here = places_[port];
+  here.model.reset();
+  if (auto to = std::exchange(here.watcher, std::nullopt))
     if (auto whom = caf::actor_cast<caf::actor>(to->whom))
       tell_later(whom, round_trip, actors::process_gone{to->ticket, process_absent{137, "the last words"}});
 }

@@ -44,6 +44,18 @@ private:
   bridge::memory_journal inner_;
 };
 
+/// Asks once, keeps the answer, ends.
+template <class Response, class Request>
+struct asker {
+  using handle_type = caf::actor;
+  static constexpr const char* name = "asker";
+  asker(actors::self_ptr<> self, const caf::actor& whom, Request what, std::shared_ptr<std::optional<Response>> into) {
+    self->ask(whom, std::chrono::seconds{3600}, std::move(what))
+      .then([into, self](Response& r) { *into = std::move(r), self->quit(); }, [self](const caf::error&) { self->quit(); });
+  }
+  caf::behavior make_behavior() { return {[](const actors::woken&) {}}; }
+};
+
 class test_node {
 public:
   explicit test_node(nested_server::model_options servers);
@@ -56,16 +68,7 @@ public:
   template <class Response, class Request>
   Response ask(Request request) {
     auto got = std::make_shared<std::optional<Response>>();
-    struct asker {
-      using handle_type = caf::actor;
-      static constexpr const char* name = "asker";
-      asker(actors::self_ptr<> self, caf::actor whom, Request what, std::shared_ptr<std::optional<Response>> into) {
-        self->ask(whom, std::chrono::hours{1}, std::move(what))
-          .then([into, self](Response& r) { *into = std::move(r), self->quit(); }, [self](const caf::error&) { self->quit(); });
-      }
-      caf::behavior make_behavior() { return {[](const actors::woken&) {}}; }
-    };
-    actors::spawn<asker>(system.system(), nullptr, front_, std::move(request), got);
+    actors::spawn<asker<Response, Request>>(system.system(), nullptr, front_, std::move(request), got);
     system.settle();
     for (int i = 0; i < 100 && !*got; ++i)
       system.advance(1ms);
@@ -79,7 +82,7 @@ public:
   /// Lets time pass until `done` says so, at most `within` of virtual time.
   bool run_until(const std::function<bool()>& done, microseconds within);
   /// Until it is Ready, Quarantined, Unknown or ended and nothing moves.
-  std::shared_ptr<const sandbox_view> run_to_rest(const sandbox_id& id, microseconds within = std::chrono::minutes{10});
+  std::shared_ptr<const sandbox_view> run_to_rest(const sandbox_id& id, microseconds within = std::chrono::hours{1});
   [[nodiscard]] const caf::actor& front() const { return front_; }
   /// Everything that was told to the observer, printed by CAF itself: searched for canaries.
   [[nodiscard]] const std::string& told() const { return *told_; }

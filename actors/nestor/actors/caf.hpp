@@ -38,7 +38,7 @@
 #  include <caf/execution_unit.hpp>
 #  include <caf/meta/type_name.hpp>
 #  include <caf/scheduler/abstract_coordinator.hpp>
-#  include <unordered_map>
+#  include <map>
 #endif
 
 #include <functional>
@@ -180,7 +180,7 @@ public:
 #if NESTOR_CAF_MODERN
     this->monitor(subject, std::move(callback));
 #else
-    down_callbacks_.emplace_back(subject.address(), std::move(callback));
+    down_callbacks_.emplace(subject.address().id(), std::move(callback));
     this->monitor(subject);
 #endif
   }
@@ -195,17 +195,10 @@ protected:
 private:
 #if !NESTOR_CAF_MODERN
   void fire_down(const caf::down_msg& msg) {
-    std::vector<down_callback> due;
-    std::erase_if(down_callbacks_, [&](auto& entry) {
-      bool match = entry.first == msg.source;
-      if (match)
-        due.push_back(std::move(entry.second));
-      return match;
-    });
-    for (auto& callback : due)
-      callback(msg.reason);
+    if (auto found = down_callbacks_.extract(msg.source.id()); !found.empty())
+      found.mapped()(msg.reason);
   }
-  std::vector<std::pair<caf::actor_addr, down_callback>> down_callbacks_; // a parent has at most a few children
+  std::map<caf::actor_id, down_callback> down_callbacks_; // one for each child: a registry has a hundred thousand
 #endif
   home* home_;
 };

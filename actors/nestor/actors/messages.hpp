@@ -71,6 +71,11 @@ struct wake_at { instant when; caf::actor_addr whom; std::uint64_t ticket = 0; }
 struct woken { std::uint64_t ticket = 0; };
 struct wheel_turns { std::uint64_t epoch = 0; };
 
+/// Makes these types known to CAF. 1.x wants it before the first actor_system_config is constructed.
+void register_messages();
+/// The same for 0.17, where a configuration holds them; also bounds the scheduler. Call both, in this order.
+void prepare(caf::actor_system_config& cfg);
+
 } // namespace nestor::actors
 
 #define NESTOR_LOCAL_MESSAGES(X)                                                                                        \

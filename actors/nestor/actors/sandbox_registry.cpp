@@ -43,10 +43,12 @@ caf::behavior sandbox_registry::make_behavior() {
 }
 
 void sandbox_registry::handle_exit(const caf::exit_msg& msg) {
+  closing_ = true;
   for (auto& [id, e] : sandboxes_)
     if (e.supervisor)
       self_->send_exit(e.supervisor, caf::exit_reason::user_shutdown);
-  self_->quit(msg.reason);
+  if (msg.reason == caf::exit_reason::kill || alive_ == 0)
+    self_->quit(msg.reason);
 }
 
 std::uint64_t sandbox_registry::random() {
@@ -130,10 +132,11 @@ void sandbox_registry::on_durable(const journal_done& done) {
 }
 
 void sandbox_registry::born(const sandbox_id& id) {
-  auto& e = sandboxes_[id];
+  auto found = sandboxes_.find(id);
+  auto& e = found->second;
   const auto* provider = providers::of_kind(e.wanted->spec->provider);
   e.supervisor = spawn<supervisor>(self_, around_, self_->address(), life{id, std::move(e.wanted), provider, random()});
-  self_->on_down(e.supervisor, [this, id](const caf::error&) { on_supervisor_down(id); });
+  self_->on_down(e.supervisor, [this, key = &found->first](const caf::error&) { on_supervisor_down(*key); });
   waiting_.push_back(id);
   start_next();
 }
@@ -262,10 +265,12 @@ void sandbox_registry::on_supervisor_down(const sandbox_id& id) {
   around_->journal->forget(id);
   ended_.push_back(id);
   forget_oldest();
-  if (draining_ && alive_ == 0) {
+  if (alive_ != 0)
+    return;
+  if (draining_)
     draining_->deliver(drained{0});
+  if (draining_ || closing_)
     self_->quit();
-  }
 }
 
 void sandbox_registry::forget_oldest() {

@@ -78,6 +78,7 @@ private:
   std::uint64_t ticket_ = 0;
   std::map<std::uint64_t, pending_change> pending_;
   std::optional<promise<drained>> draining_;
+  bool closing_ = false; ///< told to end: it does when its last supervisor has
 };
 
 } // namespace nestor::actors

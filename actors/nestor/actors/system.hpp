@@ -19,11 +19,6 @@
 
 namespace nestor::actors {
 
-/// Makes Nestor's message types known to CAF. 1.x wants it before the first actor_system_config is constructed.
-void register_messages();
-/// The same for 0.17, where a configuration holds them; also bounds the scheduler. Call both, in this order.
-void prepare(caf::actor_system_config& cfg);
-
 struct node_options {
   registry_limits limits;
   /// Open connections to nested servers and providers at a time. 64 carried twice what 10,000 did; a slow network with
@@ -35,7 +30,8 @@ struct node_options {
   std::map<std::string, std::string> resolve;   ///< fixed names, `*.` wildcards; name → address
   std::string guardian;                         ///< path of nestor-guardian; empty: beside the running binary
   std::string ca_file;                          ///< PEM, trusted besides the system's
-  caf::actor observer;                          ///< told of status changes
+  /// Makes the actor that is told of status changes, at the node's home. None: nobody is told.
+  std::function<caf::actor(caf::actor_system&, home*)> observer;
   bool detailed = false;                        ///< … and of every step
 };
 

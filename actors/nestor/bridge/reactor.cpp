@@ -64,6 +64,14 @@ void reactor::run_here(const std::function<void()>& work) {
   done.get_future().wait();
 }
 
+void reactor::settle() {
+  for (bool busy = true; busy;)
+    run_here([&] {
+      std::lock_guard lock{impl_->mutex};
+      busy = !impl_->ready.empty() || !impl_->handed_over.empty();
+    });
+}
+
 void reactor::shut_down() {
   if (!impl_->thread.joinable())
     return;

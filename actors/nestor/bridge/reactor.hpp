@@ -26,6 +26,8 @@ public:
   [[nodiscard]] bool here() const;
   /// Runs `work` on the reactor's thread and waits until it is done.
   void run_here(const std::function<void()>& work);
+  /// Waits until no actor that lives here has anything to do. Not from the reactor's own thread.
+  void settle();
   /// Ends the loop and its thread; what is still out is dropped. Idempotent.
   void shut_down();
 

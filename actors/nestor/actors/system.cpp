@@ -1,0 +1,118 @@
+#include <nestor/actors/system.hpp>
+
+#include <nestor/actors/timer_wheel.hpp>
+#include <nestor/bridge/memory_journal.hpp>
+#include <nestor/bridge/real_io.hpp>
+#include <nestor/io/clock.hpp>
+#include <nestor/io/entropy.hpp>
+
+#include <stdexcept>
+
+namespace nestor::actors {
+namespace {
+
+// Actors that were told to end do so within messages; more time means that something is stuck.
+constexpr std::chrono::seconds actors_end_within{10};
+
+struct real_clock final : clock_port {
+  [[nodiscard]] instant now() const override { return io::steady_now(); }
+  [[nodiscard]] wall_time wall() const override { return io::wall_now(); }
+};
+
+struct real_entropy final : entropy_port {
+  void fill(std::span<std::uint8_t> bytes) override { io::fill_random(bytes); }
+};
+
+io::address_rules rules_of(const node_options& options) {
+  io::address_rules rules;
+  for (const auto& text : options.addresses_allowed) {
+    auto range = io::parse_range(text);
+    if (!range)
+      throw std::invalid_argument{"addresses.allow: `" + text + "` is not a range of addresses such as 127.0.0.0/8"};
+    rules.allow.push_back(*range);
+  }
+  return rules;
+}
+
+} // namespace
+
+struct node::impl {
+  caf::actor_system& system;
+  bridge::reactor reactor;
+  std::shared_ptr<bridge::real_io> io;
+  surroundings_ptr around;
+  caf::actor front;
+
+  impl(caf::actor_system& s) : system(s), reactor(s) {}
+};
+
+node::node(caf::actor_system& system, node_options options) : impl_(std::make_unique<impl>(system)) {
+  io::http_client_options http;
+  http.connections = options.connections_max;
+  http.connections_per_origin = options.connections_per_origin;
+  http.idle = options.connections_max;
+  http.waiting = options.calls_waiting_max;
+  http.ca_file = options.ca_file;
+  http.addresses = rules_of(options);
+  http.names.overrides.assign(options.resolve.begin(), options.resolve.end());
+  io::processes_options processes;
+  if (!options.guardian.empty())
+    processes.guardian = options.guardian;
+  impl_->reactor.run_here([&] { impl_->io = std::make_shared<bridge::real_io>(impl_->reactor, http, processes); });
+
+  auto around = std::make_shared<surroundings>();
+  around->io = impl_->io;
+  around->clock = std::make_shared<real_clock>();
+  around->entropy = std::make_shared<real_entropy>();
+  around->journal = std::make_shared<bridge::memory_journal>(*around->entropy);
+  if (options.observer)
+    around->observer = options.observer(system, &impl_->reactor);
+  around->detailed = options.detailed;
+  around->timers = spawn<timer_wheel>(system, &impl_->reactor, around->clock);
+  impl_->around = around;
+  impl_->front = spawn<sandbox_registry>(system, &impl_->reactor, impl_->around, options.limits);
+}
+
+node::~node() {
+  // Actors first, while the loop that runs them still turns; then what they used.
+  {
+    caf::scoped_actor self{impl_->system};
+    for (const auto& each : {impl_->front, impl_->around->timers}) {
+      self->monitor(each);
+      caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
+    }
+    impl_->front = nullptr;
+    for (int ended = 0; ended < 2; ++ended)
+      self->receive([](const caf::down_msg&) {}, caf::after(actors_end_within) >> [] {});
+  }
+  impl_->around.reset();
+  impl_->reactor.settle();
+  impl_->reactor.run_here([&] { impl_->io->close(); });
+  impl_->reactor.shut_down();
+}
+
+const caf::actor& node::front() const {
+  return impl_->front;
+}
+
+const surroundings& node::around() const {
+  return *impl_->around;
+}
+
+std::size_t node::drain_now(milliseconds within) {
+  caf::scoped_actor self{impl_->system};
+  std::size_t left = 0;
+  bool answered = false;
+  ask(self, impl_->front, within, drain{})
+    .receive([&](const drained& d) { left = d.left, answered = true; }, [](const caf::error&) {});
+  if (answered)
+    return left;
+  ask(self, impl_->front, actors_end_within, list_sandboxes{})
+    .receive([&](const sandbox_list& all) {
+      for (const auto& [id, word] : all.items)
+        left += ended(word) ? 0 : 1;
+    }, [](const caf::error&) {});
+  return left;
+}
+
+} // namespace nestor::actors
