@@ -1,0 +1,109 @@
+#include <nestor/io/process_list.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+namespace nestor::io {
+namespace {
+
+std::string content_of(const std::string& path) {
+  std::ifstream file{path, std::ios::binary};
+  return {std::istreambuf_iterator<char>{file}, {}};
+}
+
+std::string proc_path(std::int64_t pid, const char* file) {
+  return "/proc/" + std::to_string(pid) + "/" + file;
+}
+
+} // namespace
+
+std::optional<process_entry> process_at(std::int64_t pid) {
+  auto text = content_of(proc_path(pid, "stat"));
+  auto open = text.find('(');
+  auto close = text.rfind(')'); // the name may hold anything, blanks and parentheses too
+  if (open == std::string::npos || close == std::string::npos)
+    return std::nullopt;
+  process_entry entry;
+  entry.pid = pid;
+  entry.name = text.substr(open + 1, close - open - 1);
+  std::istringstream fields{text.substr(close + 1)};
+  std::string skipped;
+  fields >> entry.state >> entry.parent >> skipped >> entry.session; // fields 3 to 6
+  for (int field = 7; field < 22; ++field)
+    fields >> skipped;
+  fields >> entry.start_time;
+  return fields ? std::optional{entry} : std::nullopt;
+}
+
+std::vector<process_entry> all_processes() {
+  std::vector<process_entry> all;
+  std::error_code failed;
+  for (const auto& item : std::filesystem::directory_iterator{"/proc", failed}) {
+    auto name = item.path().filename().string();
+    std::int64_t pid = 0;
+    auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
+    if (error != std::errc{} || end != name.data() + name.size())
+      continue;
+    if (auto entry = process_at(pid))
+      all.push_back(std::move(*entry));
+  }
+  return all;
+}
+
+const std::string& boot_id() {
+  static const std::string id = [] {
+    auto text = content_of("/proc/sys/kernel/random/boot_id");
+    while (!text.empty() && text.back() == '\n')
+      text.pop_back();
+    return text;
+  }();
+  return id;
+}
+
+bool alive(const process_ref& process) {
+  if (process.boot_id != boot_id())
+    return false;
+  auto entry = process_at(process.pid);
+  return entry && entry->start_time == process.start_time && !entry->dead();
+}
+
+std::vector<process_entry> tree_of(const process_ref& process) {
+  if (process.boot_id != boot_id())
+    return {};
+  auto rest = all_processes();
+  std::vector<process_entry> tree;
+  auto take = [&](auto&& belongs) {
+    for (auto at = rest.begin(); at != rest.end();)
+      if (!at->dead() && belongs(*at)) {
+        tree.push_back(std::move(*at));
+        at = rest.erase(at);
+      } else {
+        ++at;
+      }
+  };
+  take([&](const process_entry& entry) {
+    bool itself = entry.pid == process.pid && entry.start_time == process.start_time;
+    // A session keeps its number while it has members; nothing in it is older than its leader was.
+    bool in_session = entry.session == process.pid && entry.pid != process.pid && entry.start_time >= process.start_time;
+    return itself || in_session;
+  });
+  for (std::size_t i = 0; i < tree.size(); ++i)
+    take([parent = tree[i].pid](const process_entry& entry) { return entry.parent == parent; });
+  return tree;
+}
+
+std::vector<std::string> arguments_of(std::int64_t pid) {
+  auto text = content_of(proc_path(pid, "cmdline"));
+  std::vector<std::string> arguments;
+  for (std::size_t at = 0; at < text.size();) {
+    arguments.emplace_back(text.c_str() + at);
+    at += arguments.back().size() + 1;
+  }
+  return arguments;
+}
+
+} // namespace nestor::io
