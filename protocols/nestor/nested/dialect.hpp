@@ -70,6 +70,8 @@ struct walk {
   bool git_swept = false;                 ///< generic: what the read-back showed too much was deleted, once
   bool secrets_swept = false;
   bool settings_silent = false;           ///< generic: the read-back showed none of the wanted settings
+  bool look_refused = false;              ///< generic: a read-back had no place on the server
+  bool looked_twice = false;              ///< generic: ... and was asked for again
   bool looks_offered = false;             ///< generic: at least one read-back had the contract's form
 
   evidence settings_evidence = evidence::value;

@@ -1,4 +1,4 @@
-#include "transcript.hpp"
+#include "support/nested_transcript.hpp"
 
 #include <catch2/catch.hpp>
 

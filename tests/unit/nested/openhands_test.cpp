@@ -1,5 +1,5 @@
 // The V0 server's own story, as transcripts: what is asked, in which order, and what the run comes to.
-#include "transcript.hpp"
+#include "support/nested_transcript.hpp"
 
 #include <catch2/catch.hpp>
 
