@@ -5,6 +5,7 @@
 #include <nestor/io/http_client.hpp>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <catch2/catch.hpp>
 
 #include <functional>

@@ -115,6 +115,7 @@ struct http_client::state final : http_connection::owner {
 
   // -- connections ------------------------------------------------------------------------------------------------
   void make_eligible(origin& o);
+  void look_at_later(origin& o);
   void dispatch();
   bool serve(origin& o);
   bool start_on_idle(origin& o);
@@ -183,8 +184,8 @@ void http_client::state::complete(exchange& e, http_reply reply) {
     e.queue::unlink();
     --count.waiting;
   }
-  if (e.at != nullptr && !e.at->maybe_unused::is_linked())
-    unused.push_back(*e.at);
+  if (e.at != nullptr)
+    look_at_later(*e.at);
   e.reply = std::move(reply);
   e.call = {}; // wiped now, not when the answer has been told
   finished.push_back(e);
@@ -225,6 +226,12 @@ void http_client::state::make_eligible(origin& o) {
   if (!o.waiting.empty() && !o.resolving && o.busy < options.connections_per_origin &&
       !o.ready::is_linked())
     eligible.push_back(o);
+}
+
+/// Nothing may belong to it any more; that is settled at the end of the turn.
+void http_client::state::look_at_later(origin& o) {
+  if (!o.maybe_unused::is_linked())
+    unused.push_back(o);
 }
 
 /// Serves origins in turn while there are connections for them.
@@ -361,8 +368,7 @@ void http_client::state::shut(pooled_connection& connection) {
     --count.idle;
   }
   connection.http.close();
-  if (!connection.of->maybe_unused::is_linked())
-    unused.push_back(*connection.of);
+  look_at_later(*connection.of);
   --count.open;
   closed.push_back(&connection);
 }
@@ -386,7 +392,7 @@ void http_client::state::find_addresses(origin& o) {
     o.resolving = false;
     use_addresses(o, answer);
     make_eligible(o);
-    unused.push_back(o);
+    look_at_later(o);
     settle();
   });
 }

@@ -85,11 +85,15 @@ std::vector<process_entry> tree_of(const process_ref& process) {
         ++at;
       }
   };
+  // The kernel gives the number away only when the session it names has no member left, so a later process with the
+  // number means that the session is that one's.
+  bool passed_on = std::ranges::any_of(rest, [&](const process_entry& entry) {
+    return entry.pid == process.pid && entry.start_time != process.start_time;
+  });
   take([&](const process_entry& entry) {
     bool itself = entry.pid == process.pid && entry.start_time == process.start_time;
-    // A session keeps its number while it has members; nothing in it is older than its leader was.
-    bool in_session = entry.session == process.pid && entry.pid != process.pid && entry.start_time >= process.start_time;
-    return itself || in_session;
+    bool in_session = entry.session == process.pid && entry.start_time >= process.start_time;
+    return itself || (in_session && !passed_on);
   });
   for (std::size_t i = 0; i < tree.size(); ++i)
     take([parent = tree[i].pid](const process_entry& entry) { return entry.parent == parent; });
