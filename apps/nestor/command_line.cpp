@@ -27,7 +27,7 @@ struct all_options {
 
 void output_option(CLI::App& verb, output& as) {
   static const std::map<std::string, output> words{{"table", output::table}, {"json", output::json}};
-  verb.add_option("-o,--output", as, "table or json")->transform(CLI::CheckedTransformer(words))->type_name("FORMAT");
+  verb.add_option("-o,--output", as, "table or json")->transform(CLI::CheckedTransformer(words).description(""))->type_name("FORMAT");
 }
 
 void define_up(CLI::App& app, up_options& o) {

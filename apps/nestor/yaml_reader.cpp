@@ -77,7 +77,8 @@ bool one_of(std::string_view text, std::initializer_list<std::string_view> words
 
 class json_writer : public YAML::EventHandler {
 public:
-  json_writer(document& into, bool places_only) : into_(into), places_only_(places_only) {}
+  json_writer(std::string_view text, document& into, bool places_only)
+    : source_(text), into_(into), places_only_(places_only) {}
 
   [[nodiscard]] bool began() const { return began_; }
   [[nodiscard]] std::string here() const {
@@ -110,11 +111,13 @@ public:
     bool quoted = tag == "!" || tag == "tag:yaml.org,2002:str";
     if (!quoted)
       refuse_tag(mark, tag);
+    if (quoted && !closes(mark))
+      refuse(mark, "expected valid YAML: this quote is never closed");
     if (wants_key())
       return key(mark, text);
+    auto json = places_only_ ? wiped_string{} : scalar(mark, text, quoted);
     value(mark);
-    if (!places_only_)
-      scalar(mark, text, quoted);
+    into_.json += json;
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t, YAML::EmitterStyle::value) override {
     open(mark, tag, false);
@@ -189,24 +192,41 @@ private:
     open_.pop_back();
     into_.json += bracket;
   }
-  void scalar(const YAML::Mark& mark, const std::string& text, bool quoted) {
+  /// The JSON text of a scalar.
+  wiped_string scalar(const YAML::Mark& mark, const std::string& text, bool quoted) const {
+    wiped_string json;
     if (quoted) {
-      nested::append_json(into_.json, text);
+      nested::append_json(json, text);
     } else if (one_of(text, {"true", "True", "TRUE", "false", "False", "FALSE"})) {
-      into_.json += text[0] == 't' || text[0] == 'T' ? "true" : "false";
+      json = text[0] == 't' || text[0] == 'T' ? "true" : "false";
     } else if (one_of(text, {".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF", ".nan", ".NaN", ".NAN"})) {
       refuse(mark, "expected a value JSON can carry, got an infinity or no number; quote it if it is text");
     } else if (auto number = other_base(text)) {
       if (number->empty())
         refuse(mark, "expected an integer below 2^64, got a larger one; quote it if it is text");
-      into_.json += *number;
+      json = std::string_view{*number};
     } else if (auto plain = decimal(text)) {
-      into_.json += *plain;
+      json = std::string_view{*plain};
     } else {
-      nested::append_json(into_.json, text);
+      nested::append_json(json, text);
     }
+    return json;
+  }
+  /// yaml-cpp 0.7 takes a quote that the end of the text closes; a file that was cut off must not pass for a whole one.
+  [[nodiscard]] bool closes(const YAML::Mark& mark) const {
+    auto at = static_cast<std::size_t>(std::max(mark.pos, 0));
+    if (at >= source_.size() || (source_[at] != '"' && source_[at] != '\''))
+      return true; // a block scalar
+    for (auto quote = source_[at++]; at < source_.size(); ++at) {
+      if (source_[at] == '\\' && quote == '"')
+        ++at;
+      else if (source_[at] == quote)
+        return true;
+    }
+    return false;
   }
 
+  std::string_view source_;
   document& into_;
   bool places_only_;
   bool began_ = false;
@@ -242,7 +262,7 @@ struct view_buffer : std::streambuf {
 } // namespace
 
 std::optional<syntax_fault> read_yaml(std::string_view text, document& into, bool places_only) {
-  json_writer writer{into, places_only};
+  json_writer writer{text, into, places_only};
   view_buffer buffer{text};
   std::istream stream{&buffer};
   try {
