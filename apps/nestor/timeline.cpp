@@ -26,7 +26,13 @@ tone tone_of(status word) {
 
 std::string timeline::titled(const sandbox_id& id, std::string_view step) const {
   auto found = titles_.find(id.text);
-  return found == titles_.end() ? std::string{step} : found->second + "  " + std::string{step};
+  if (found == titles_.end())
+    return std::string{step};
+  auto text = found->second;
+  text.resize(std::max(text.size(), widest_), ' ');
+  text.append("  ").append(step);
+  text.resize(std::max(text.size(), widest_ + 15), ' '); // the longest step has 13 characters
+  return text;
 }
 
 void timeline::show(const told& what) {
@@ -44,7 +50,7 @@ void timeline::show(const actors::step_changed& changed) {
   if (changed.result == outcome::running)
     return; // one line per step, when it is over
   auto text = std::string{name_of(changed.result)};
-  if (changed.attempts > 1)
+  if (changed.attempts > 1 && changed.at != step::alive) // how often a starting server was asked is of no interest
     text += " after " + std::to_string(changed.attempts) + " tries";
   text += " (" + std::to_string(changed.took.count()) + " ms)";
   if (changed.why)

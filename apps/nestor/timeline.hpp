@@ -14,7 +14,10 @@ public:
   explicit timeline(terminal& out) : out_(out) {}
 
   /// Sandboxes with a title get it in front of their lines.
-  void title(const sandbox_id& id, std::string text) { titles_[id.text] = std::move(text); }
+  void title(const sandbox_id& id, std::string text) {
+    widest_ = std::max(widest_, text.size());
+    titles_[id.text] = std::move(text);
+  }
   void show(const told& what);
   /// The failure of a sandbox that came to rest without being Ready: what, why, what to do.
   void show_failure(const sandbox_view& seen);
@@ -27,6 +30,7 @@ private:
 
   terminal& out_;
   std::map<std::string, std::string> titles_;
+  std::size_t widest_ = 0;
 };
 
 } // namespace nestor::cli

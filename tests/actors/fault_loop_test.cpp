@@ -42,11 +42,13 @@ struct bench {
 const spec_choice choices[] = {{"process", "openhands"}, {"process", "generic"}, {"process", "auto"},
                                {"static", "openhands"},  {"static", "generic"},  {"static", "auto"}};
 
-void require_absent(bench& b, const sandbox_view& seen) {
-  REQUIRE(ended(seen.word));
-  REQUIRE(seen.why);
-  CHECK_FALSE(seen.why->cause.empty());
-  CHECK_FALSE(row_of(seen.why->code).remedy.empty());
+void require_absent(bench& b, const sandbox_id& id) {
+  // A withdrawal that keeps failing is shown as Quarantined, and repeated until it succeeds.
+  REQUIRE(b.node.run_until([&] { return ended(b.node.see(id)->word); }, std::chrono::hours{2}));
+  auto seen = b.node.see(id);
+  REQUIRE(seen->why);
+  CHECK_FALSE(seen->why->cause.empty());
+  CHECK_FALSE(row_of(seen->why->code).remedy.empty());
   CHECK(b.node.world->running().empty());
   if (b.choice.provider == "static")
     CHECK(remains(b.server()) == "");
@@ -65,13 +67,13 @@ TEST_CASE("whichever io of a start-up fails, the sandbox ends Ready and confirme
           b.node.world->fail(nth, static_cast<fault>(how), times);
           auto id = b.node.create(canary_spec(choice));
           auto seen = b.node.run_to_rest(id);
-          INFO(choice.provider << " " << choice.dialect << ": io " << nth << " fails " << times << " times: "
+          INFO((seen ? nestor::name_of(seen->word) : "unseen") << " " << choice.provider << " " << choice.dialect << ": io " << nth << " fails " << times << " times: "
                                << name_of(static_cast<fault>(how)) << "\n" << b.transcript());
           REQUIRE(seen);
           if (seen->word == status::ready)
             REQUIRE(difference(b.server(), *canary_configuration(), choice.dialect) == "");
           else
-            require_absent(b, *seen);
+            require_absent(b, id);
           CHECK(b.node.told().find(canary) == std::string::npos);
           if (b.node.world->performed() - before <= nth)
             break; // there was no such io any more
@@ -80,10 +82,18 @@ TEST_CASE("whichever io of a start-up fails, the sandbox ends Ready and confirme
       }
 }
 
+/// A server that says yes and does nothing, about values that it never shows: no client can find that out where a value
+/// is overwritten (`generic`), or where it lies every time. The evidence says `presence` or `answer` for that reason.
+bool beyond_evidence(const spec_choice& choice, fault how, std::size_t times) {
+  return how == fault::no_effect && (choice.dialect == "generic" || times > 1);
+}
+
 TEST_CASE("whichever io of a live change fails, the new generation holds, or the old one, or nothing is served", "[faults]") {
   for (const auto& choice : choices)
     for (int how = 1; how < static_cast<int>(fault::count_); ++how)
       for (std::size_t times : {std::size_t{1}, std::size_t{30}}) {
+        if (beyond_evidence(choice, static_cast<fault>(how), times))
+          continue;
         std::size_t nth = 0;
         for (; nth < ios_max; ++nth) {
           bench b{choice};
@@ -94,13 +104,14 @@ TEST_CASE("whichever io of a live change fails, the new generation holds, or the
           auto answer = b.node.ask<actors::accepted>(actors::configure_sandbox{id, canary_configuration(2)});
           REQUIRE_FALSE(answer.refused);
           auto seen = b.node.run_to_rest(id);
-          INFO(choice.provider << " " << choice.dialect << ": io " << nth << " fails " << times << " times: "
+          INFO((seen ? nestor::name_of(seen->word) : "unseen") << " " << choice.provider << " " << choice.dialect << ": io " << nth << " fails " << times << " times: "
                                << name_of(static_cast<fault>(how)) << "\n" << b.transcript());
           REQUIRE(seen);
           if (seen->word == status::ready)
             REQUIRE(difference(b.server(), *canary_configuration(seen->observed == 2 ? 2 : 1), choice.dialect) == "");
           else
             REQUIRE(seen->word == status::quarantined);
+          CHECK(b.node.world->most_in_flight() <= 1);
           if (choice.provider == "process")
             CHECK(b.node.world->running().size() == 1);
           CHECK(b.node.told().find(canary) == std::string::npos);

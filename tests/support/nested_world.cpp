@@ -60,6 +60,8 @@ fault nested_world::take_fault(const io_request& request) {
 }
 
 void nested_world::answer(actors::reply_to to, io_reply reply, microseconds after) {
+  if (std::holds_alternative<http_reply>(reply))
+    now_out_[answering_] = system_.now() + after;
   if (auto whom = caf::actor_cast<caf::actor>(to.whom))
     tell_later(whom, after, actors::io_done{to.ticket, std::move(reply)});
 }
@@ -82,6 +84,10 @@ void nested_world::perform(io_request request, actors::reply_to to) {
 }
 
 void nested_world::exchange(http_call& call, actors::reply_to to, fault how) {
+  if (now_out_.contains(call.to.port) && now_out_[call.to.port] > system_.now())
+    most_in_flight_ = 2;
+  most_in_flight_ = std::max(most_in_flight_, 1U);
+  answering_ = call.to.port;
   auto line = std::string{http::name_of(call.request.verb)} + " " + call.request.target;
   log_.push_back(line + (how == fault::none ? "" : " !" + std::string{name_of(how)}));
   auto failing = [&](http::transport_error e, microseconds after = round_trip) { answer(to, http_reply{e}, after); };

@@ -56,7 +56,6 @@ private:
     process_ref process; ///< pid 0: not ours
     std::string marker;
     std::optional<actors::reply_to> watcher;
-    std::uint32_t in_flight = 0;
   };
 
   fault take_fault(const io_request& request);
@@ -80,6 +79,8 @@ private:
   std::vector<std::string> log_;
   std::vector<std::string> writes_;
   std::uint32_t most_in_flight_ = 0;
+  std::map<std::uint16_t, instant> now_out_; ///< until when the latest request of each server is out
+  std::uint16_t answering_ = 0;
 };
 
 /// A message to an actor after some virtual time.

@@ -404,6 +404,8 @@ void supervisor::show_steps(phase before, const any_event& e) {
   bool failed = std::holds_alternative<event::auth_failed>(e) || std::holds_alternative<event::provision_failed>(e) ||
                 std::holds_alternative<event::run_failed>(e) || std::holds_alternative<event::runtime_gone>(e) ||
                 std::holds_alternative<event::child_lost>(e) || std::holds_alternative<event::destroy_failed>(e);
+  if (std::holds_alternative<event::runtime_gone>(e) && (before == phase::destroying || before == phase::closing))
+    failed = false; // that is what was wanted
   bool serving_run = machine_.now == phase::ready || machine_.now == phase::unreachable;
   if (failed && !(serving_run && before == machine_.now))
     end(outcome::failed);
@@ -433,7 +435,8 @@ void supervisor::show_steps(phase before, const any_event& e) {
 
 void supervisor::publish() {
   status_changed now{id_, status_of(machine_), machine_.observed, machine_.fence};
-  if (now.word == told_.word && now.observed == told_.observed && (now.word != status::ready || now.fence == told_.fence))
+  bool same_ready = now.word != status::ready || (now.observed == told_.observed && now.fence == told_.fence);
+  if (now.word == told_.word && same_ready)
     return;
   told_ = now;
   if (auto registry = caf::actor_cast<caf::actor>(registry_))

@@ -7,6 +7,7 @@
 #include <nestor/http/url.hpp>
 #include <nestor/nested/dialect.hpp>
 #include <nestor/nested/json_text.hpp>
+#include <nestor/nested/listing.hpp>
 #include <nestor/nested/settings_match.hpp>
 
 #include <algorithm>
@@ -100,8 +101,9 @@ void plan_git_providers(walk& w) {
         w.git_kept.push_back({c.git_provider, c.host, c.user_id});
         continue;
       }
-      // The server would judge the token it has at the new host, and that verdict may hide the new token's.
-      if (w.git_writes.empty() && there && !same_host)
+      // Taken away before the new one is sent: then its name, read back, proves that the new token arrived. Also, the
+      // server would judge the token it has at a new host, and that verdict may hide the new token's.
+      if (there)
         w.git_clear = true;
       w.git_writes.push_back(i);
     }
@@ -154,7 +156,7 @@ question settings_question(const walk& w) {
 }
 
 turn not_text(const question& q) {
-  return failure_at(q, errc::configuration_refused, "is not UTF-8 text, which JSON cannot carry");
+  return failure_at(q, errc::configuration_refused, "not UTF-8 text, so JSON cannot carry it");
 }
 
 turn git_question(const walk& w) {
@@ -239,8 +241,8 @@ outcome saw_settings(walk& w, const question& q, const http::response& r, bool m
   shown_settings shown;
   if (!missing) {
     shown = read_settings(r.body);
-    if (!shown.tells_git_providers)
-      return not_as_defined(q, "shows no git providers: this is another dialect");
+    if (!shown.whole || !shown.tells_git_providers)
+      return not_as_defined(q, "shows no settings with git providers");
   }
   bool first = stage_of(w) == stage::look;
   if (first) {
@@ -258,27 +260,18 @@ outcome saw_settings(walk& w, const question& q, const http::response& r, bool m
 }
 
 outcome saw_secrets(walk& w, const question& q, const http::response& r) {
-  bool list = false;
-  std::vector<std::string> names;
-  read_json(r.body, [&](const json_leaf& leaf) {
-    constexpr std::string_view root = "/custom_secrets";
-    if (leaf.path == root)
-      list = leaf.kind == json_kind::array;
-    else if (leaf.path.starts_with(root) && leaf.path.ends_with("/name") && leaf.kind == json_kind::string)
-      names.emplace_back(leaf.text);
-  });
-  if (!list)
+  auto names = read_secret_names(r.body, "/custom_secrets");
+  if (!names)
     return not_as_defined(q, "shows no list of secrets");
-  std::ranges::sort(names);
   if (stage_of(w) == stage::verify_secrets) {
     w.item = 1;
-    auto difference = secrets_difference(w, names);
+    auto difference = secrets_difference(w, *names);
     if (!difference.empty())
       return differs(w, std::move(difference));
     w.secrets_evidence = w.order->wanted && !w.order->wanted->secrets.empty() ? evidence::presence : evidence::value;
     return {};
   }
-  w.secrets_listed = std::move(names);
+  w.secrets_listed = std::move(*names);
   w.item = 1;
   if (w.order->refuse_existing)
     for (const auto& name : w.secrets_listed)
@@ -301,9 +294,9 @@ outcome verify_settings(walk& w, const question& q, const http::response& r, boo
     shown = read_settings(r.body);
   else
     match = match_settings(*w.order->wanted, r.body, shown, true);
-  if (!shown.tells_git_providers) {
+  if (!shown.whole || !shown.tells_git_providers) {
     w.item = 0;
-    return not_as_defined(q, "shows no git providers: this is another dialect");
+    return not_as_defined(q, "shows no settings with git providers");
   }
   if (withdraws(w) && w.order->before && w.order->before->settings && !shown.filled.empty())
     return differs(w, "the setting '" + shown.filled.front() + "' still has a value");
@@ -355,7 +348,8 @@ void lost(walk& w, const question& q) {
 }
 
 outcome heard(walk& w, const question& q, const http::response& r) {
-  auto judged = judge(q, r);
+  bool read_below = q.verb == http::method::get && r.status == q.success;
+  auto judged = judge(q, r, read_below ? first_facts_of(r) : facts_of(r));
   if (judged.is == kind::again && judged.ambiguous)
     lost(w, q);
   // The store is written without a lock or an atomic rename: after our writes a failing list means it is broken.

@@ -73,7 +73,7 @@ struct push_plan::impl {
   std::optional<instant> alive_at;
   std::uint64_t seed;
   step at = step::alive;
-  std::uint32_t step_requests = 0;    ///< sent for the current step
+  std::uint32_t step_tries = 0;       ///< the most that one request of the current step took
   std::uint32_t failures = 0;         ///< of the request in hand
   std::uint32_t alive_pause_ms = alive_ask_ms_first;
   bool outstanding = false;
@@ -124,7 +124,7 @@ struct push_plan::impl {
   void arrive(step next) {
     if (next != at) {
       at = next;
-      step_requests = 0;
+      step_tries = 0;
     }
   }
 
@@ -141,7 +141,7 @@ struct push_plan::impl {
     out.at = q.at;
     out.mutates = q.mutates;
     arrive(q.at);
-    ++step_requests;
+    step_tries = std::max(step_tries, failures + 1);
     walked_so_far.wrote = walked_so_far.wrote || q.mutates;
     outstanding = true;
     sent_at = now;
@@ -386,7 +386,7 @@ step push_plan::at() const {
 }
 
 std::uint32_t push_plan::tries() const {
-  return impl_->step_requests;
+  return impl_->step_tries;
 }
 
 } // namespace nestor::nested

@@ -100,7 +100,7 @@ public:
   void on_reply(const http_reply& reply, instant now);
   /// The step the run is at: what a timeline shows.
   [[nodiscard]] step at() const;
-  /// Requests sent for the current step so far, at least 1 once something was sent.
+  /// The most tries that one request of the current step has taken so far, at least 1 once something was sent.
   [[nodiscard]] std::uint32_t tries() const;
 
 private:
