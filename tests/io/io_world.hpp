@@ -22,6 +22,8 @@ struct io_world {
     while (!happened()) {
       if (io::steady_now() > end)
         FAIL("what the test waits for did not happen in time");
+      if (context.stopped()) // it had run out of work
+        context.restart();
       context.run_one_for(milliseconds{20});
     }
   }

@@ -78,6 +78,12 @@ public:
       ::close(fd_);
     fd_ = -1;
   }
+  /// Ends the stream without what TLS says at the end.
+  void cut() {
+    SSL_free(tls_);
+    tls_ = nullptr;
+    hang_up();
+  }
   /// Closes with a reset instead of an orderly end.
   void reset() {
     linger now{1, 0};
