@@ -45,13 +45,13 @@ outcome again(const question& asked, errc code, std::string_view what, const htt
 outcome judge_success(const question& asked, const http::response& r, const answer_facts& facts) {
   using shape = answer_facts::shape;
   if (facts.body == shape::html)
-    return again(asked, errc::nested_protocol, "was answered with a page, not by the nested server", r, true);
+    return again(asked, errc::nested_protocol, "answered with a page, not by the nested server", r, true);
   if (facts.body == shape::broken)
-    return again(asked, errc::nested_protocol, "was answered with broken JSON", r, true);
+    return again(asked, errc::nested_protocol, "answered with broken JSON", r, true);
   if (facts.body == shape::object && facts.error)
-    return again(asked, errc::nested_error, "was answered with success and an error in it", r, true);
+    return again(asked, errc::nested_error, "answered with success and an error in it", r, true);
   if (asked.strict && facts.body != shape::object)
-    return again(asked, errc::nested_protocol, "was answered with something else than a JSON object", r, true);
+    return again(asked, errc::nested_protocol, "answered with something else than a JSON object", r, true);
   return {};
 }
 
@@ -60,7 +60,7 @@ outcome judge_unauthorized(const question& asked, const http::response& r, const
   if (facts.detail || !facts.error)
     return refused(asked, errc::session_key_refused, "needs a session key, and ours was refused", r);
   if (is_git(asked.about)) // the token, or that git provider's host is down: the answers are the same
-    return again(asked, errc::git_token_refused, "was refused by the git provider, or its host is unreachable", r, false);
+    return again(asked, errc::git_token_refused, "refused by the git provider, or its host is unreachable", r, false);
   return again(asked, errc::nested_error, "failed inside the nested server", r, !is_read(asked.about));
 }
 
@@ -68,49 +68,53 @@ outcome judge_client_error(const question& asked, const http::response& r, const
   switch (r.status) {
     case 400:
       if (asked.about == topic::write_secret && facts.already_exists)
-        return {kind::exists, false, failure_at(asked, errc::not_confirmed, "exists already", r.status)};
-      return refused(asked, errc::configuration_refused, "was refused by the nested server", r);
+        return {kind::exists, false, failure_at(asked, errc::not_confirmed, "already there", r.status)};
+      return refused(asked, errc::configuration_refused, "refused by the nested server", r);
     case 413:
-      return refused(asked, errc::configuration_refused, "is too large for the nested server", r);
+      return refused(asked, errc::configuration_refused, "too large for the nested server", r);
     case 422: // its body echoes the values
-      return refused(asked, errc::configuration_refused, "is not valid for the nested server", r);
+      return refused(asked, errc::configuration_refused, "not valid for the nested server", r);
     case 401:
       return judge_unauthorized(asked, r, facts);
     case 403:
       if (facts.detail)
         return refused(asked, errc::session_key_refused, "needs a session key, and ours was refused", r);
-      return again(asked, errc::nested_protocol, "was forbidden", r, false);
+      return again(asked, errc::nested_protocol, "forbidden", r, false);
     case 404:
       if (is_delete(asked.about) && facts.body == answer_facts::shape::object && !facts.detail)
-        return {kind::missing, false, failure_at(asked, errc::not_confirmed, "is not there", r.status)};
+        return {kind::missing, false, failure_at(asked, errc::not_confirmed, "not there", r.status)};
       if (asked.about == topic::read_settings && facts.settings_not_found)
-        return {kind::missing, false, failure_at(asked, errc::not_confirmed, "are not there", r.status)};
-      return again(asked, errc::nested_protocol, "has no place on this server: not the dialect's path", r, false);
+        return {kind::missing, false, failure_at(asked, errc::not_confirmed, "not there", r.status)};
+      return again(asked, errc::nested_protocol, "no such path on this server: another dialect?", r, false);
     case 408:
       return again(asked, errc::nested_timeout, "took too long", r, true);
     case 409:
-      return again(asked, errc::nested_error, "met a conflict inside the nested server", r, false);
+      return again(asked, errc::nested_error, "a conflict inside the nested server", r, false);
     case 425:
     case 429:
-      return again(asked, errc::nested_busy, "came too fast for the nested server", r, false);
+      return again(asked, errc::nested_busy, "too fast for the nested server", r, false);
     default:
-      return again(asked, errc::nested_protocol, "was answered with a status the dialect does not define", r, false);
+      return again(asked, errc::nested_protocol, "answered with a status the dialect does not define", r, false);
   }
 }
 
 } // namespace
 
-answer_facts facts_of(const http::response& r) {
+answer_facts first_facts_of(const http::response& r) {
   using shape = answer_facts::shape;
   answer_facts facts;
+  auto start = r.body.find_first_not_of(blanks);
+  if (start != wiped_string::npos)
+    facts.body = r.body[start] == '<' ? shape::html : r.body[start] == '{' ? shape::object : shape::other_json;
+  return facts;
+}
+
+answer_facts facts_of(const http::response& r) {
+  using shape = answer_facts::shape;
+  auto facts = first_facts_of(r);
+  if (facts.body == shape::empty || facts.body == shape::html)
+    return facts;
   std::string_view body{r.body};
-  auto start = body.find_first_not_of(blanks);
-  if (start == std::string_view::npos)
-    return facts;
-  if (body[start] == '<') {
-    facts.body = shape::html;
-    return facts;
-  }
   auto last = shape::other_json;
   bool whole = read_json(body, [&](const json_leaf& leaf) {
     if (leaf.path.empty())
@@ -133,14 +137,14 @@ outcome judge(const question& asked, const http::response& r, const answer_facts
   if (r.status == asked.success || loosely)
     return judge_success(asked, r, facts);
   if (r.status >= 200 && r.status <= 299)
-    return again(asked, errc::nested_protocol, "was answered with a success the dialect does not define", r, true);
+    return again(asked, errc::nested_protocol, "answered with a success the dialect does not define", r, true);
   if (r.status >= 300 && r.status <= 399)
-    return again(asked, errc::nested_protocol, "was redirected, which is never followed", r, false);
+    return again(asked, errc::nested_protocol, "redirected, which is never followed", r, false);
   if (r.status >= 400 && r.status <= 499)
     return judge_client_error(asked, r, facts);
   if (r.status >= 500)
     return again(asked, errc::nested_error, "failed inside the nested server", r, true);
-  return again(asked, errc::nested_protocol, "was answered with a status the dialect does not define", r, true);
+  return again(asked, errc::nested_protocol, "answered with a status the dialect does not define", r, true);
 }
 
 outcome judge(const question& asked, const http::response& r) {
@@ -167,7 +171,7 @@ outcome judge(const question& asked, http::transport_error e) {
     case transport_error::reset:
     case transport_error::count_: break;
   }
-  std::string what = "got no answer: ";
+  std::string what = "no answer: ";
   what += http::name_of(e);
   return {is, !http::never_sent(e), failure_at(asked, code, what)};
 }
@@ -193,7 +197,7 @@ failure failure_at(const question& asked, errc code, std::string_view what, std:
   result.code = code;
   result.at = asked.at;
   result.cause = subject_of(asked);
-  result.cause += ' ';
+  result.cause += ": ";
   result.cause += what;
   if (status != 0)
     result.cause += " (" + std::to_string(status) + ")";

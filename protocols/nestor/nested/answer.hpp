@@ -59,6 +59,8 @@ struct answer_facts {
   bool settings_not_found = false;///< `error` says so
 };
 answer_facts facts_of(const http::response& r);
+/// From the first character alone, for answers that are read whole afterwards: an object is taken for a whole one.
+answer_facts first_facts_of(const http::response& r);
 
 outcome judge(const question& asked, const http::response& r, const answer_facts& facts);
 outcome judge(const question& asked, const http::response& r);

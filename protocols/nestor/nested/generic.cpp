@@ -4,6 +4,7 @@
 #include <nestor/http/url.hpp>
 #include <nestor/nested/dialect.hpp>
 #include <nestor/nested/json_text.hpp>
+#include <nestor/nested/listing.hpp>
 #include <nestor/nested/settings_match.hpp>
 
 #include <algorithm>
@@ -118,7 +119,7 @@ question ask(topic about, step at, http::method verb, std::string path, millisec
 
 turn finished(question& q, json_object& body) {
   if (!body.finish())
-    return failure_at(q, errc::configuration_refused, "is not UTF-8 text, which JSON cannot carry");
+    return failure_at(q, errc::configuration_refused, "not UTF-8 text, so JSON cannot carry it");
   return std::move(q);
 }
 
@@ -253,52 +254,10 @@ outcome verify_settings(walk& w, const http::response& r, bool missing) {
   return {};
 }
 
-/// Names of secrets: strings, or objects with a `name`. False when there is no such list.
-bool read_secret_names(std::string_view body, std::vector<std::string>& names) {
-  constexpr std::string_view root = "/secrets";
-  bool found = false;
-  read_json(body, [&](const json_leaf& leaf) {
-    if (leaf.path == root)
-      found = leaf.kind == json_kind::array;
-    if (!leaf.path.starts_with(root) || leaf.path.size() <= root.size() + 1 || leaf.kind != json_kind::string)
-      return;
-    auto slash = leaf.path.find('/', root.size() + 1);
-    if (slash == std::string_view::npos || leaf.path.substr(slash) == "/name")
-      names.emplace_back(leaf.text);
-  });
-  std::ranges::sort(names);
-  return found;
-}
-
-/// The same for git providers, with the hosts of those that tell one.
-bool read_git_providers(std::string_view body, std::vector<shown_git_provider>& shown) {
-  constexpr std::string_view root = "/providers";
-  bool found = false;
-  shown_git_provider entry; // its members come before the object that ends it
-  read_json(body, [&](const json_leaf& leaf) {
-    if (leaf.path == root)
-      found = leaf.kind == json_kind::array;
-    if (!leaf.path.starts_with(root) || leaf.path.size() <= root.size() + 1)
-      return;
-    auto rest = leaf.path.substr(root.size() + 1);
-    auto slash = rest.find('/');
-    auto key = slash == std::string_view::npos ? std::string_view{} : rest.substr(slash + 1);
-    if (key == "host") {
-      entry.host_shown = leaf.kind == json_kind::string || leaf.kind == json_kind::null;
-      entry.host = leaf.kind == json_kind::string ? leaf.text : std::string_view{};
-    } else if (leaf.kind == json_kind::string && (key.empty() || key == "provider" || key == "name")) {
-      entry.name = leaf.text;
-    }
-    if (slash == std::string_view::npos && !entry.name.empty())
-      shown.push_back(std::exchange(entry, {}));
-  });
-  return found;
-}
-
 outcome verify_git_providers(walk& w, const http::response& r) {
-  std::vector<shown_git_provider> shown;
+  auto shown = read_git_providers(r.body, "/providers");
   w.item = 1;
-  if (!read_git_providers(r.body, shown)) {
+  if (!shown) {
     w.git_evidence = evidence::answer;
     return {};
   }
@@ -306,7 +265,7 @@ outcome verify_git_providers(walk& w, const http::response& r) {
   if (owns_everything(*w.order) && !std::exchange(w.git_swept, true)) {
     w.git_writes.clear();
     w.git_deletes.clear();
-    for (const auto& seen : shown)
+    for (const auto& seen : *shown)
       if (!is_wanted_git_provider(*w.order, seen.name))
         w.git_deletes.push_back(seen.name);
     if (!w.git_deletes.empty()) {
@@ -315,7 +274,7 @@ outcome verify_git_providers(walk& w, const http::response& r) {
       return {};
     }
   }
-  auto difference = git_providers_difference(w, shown);
+  auto difference = git_providers_difference(w, *shown);
   if (!difference.empty())
     return differs(w, std::move(difference));
   w.git_evidence = w.order->wanted && !w.order->wanted->git_providers.empty() ? evidence::presence : evidence::value;
@@ -323,16 +282,16 @@ outcome verify_git_providers(walk& w, const http::response& r) {
 }
 
 outcome verify_secrets(walk& w, const http::response& r) {
-  std::vector<std::string> names;
+  auto names = read_secret_names(r.body, "/secrets");
   w.item = 1;
-  if (!read_secret_names(r.body, names)) {
+  if (!names) {
     w.secrets_evidence = evidence::answer;
     return {};
   }
   w.looks_offered = true;
   if (owns_everything(*w.order) && !std::exchange(w.secrets_swept, true)) {
     w.changes.clear();
-    for (const auto& name : names)
+    for (const auto& name : *names)
       if (!is_wanted_secret(*w.order, name))
         w.changes.push_back({.write = false, .name = name});
     if (!w.changes.empty()) {
@@ -340,7 +299,7 @@ outcome verify_secrets(walk& w, const http::response& r) {
       return {};
     }
   }
-  auto difference = secrets_difference(w, names);
+  auto difference = secrets_difference(w, *names);
   if (!difference.empty())
     return differs(w, std::move(difference));
   w.secrets_evidence = w.order->wanted && !w.order->wanted->secrets.empty() ? evidence::presence : evidence::value;

@@ -178,10 +178,6 @@ void note(shown_settings& shown, const json_leaf& leaf) {
   if (!top_level(leaf.path))
     return;
   auto name = leaf.path.substr(1);
-  if (name == "error")
-    shown.error = leaf.kind != json_kind::null;
-  else if (name == "agent_settings")
-    shown.tells_agent_settings = true;
   for (auto kept : kept_by_null) {
     bool has_value = name == kept ? !blank(leaf.kind, leaf.text)
                                   : name.ends_with(flag_suffix) && leaf.text == "true" &&

@@ -21,8 +21,6 @@ inline constexpr std::array<std::string_view, 4> kept_by_null{"llm_api_key", "ll
 struct shown_settings {
   bool whole = false;                     ///< the body was one JSON object
   bool tells_git_providers = false;       ///< it has `provider_tokens_set`: the V0 server
-  bool tells_agent_settings = false;      ///< it has `agent_settings`: the agent-server
-  bool error = false;                     ///< it has an `error`
   std::vector<std::string> filled;        ///< those of `kept_by_null` that have a value
   std::vector<shown_git_provider> git_providers; ///< sorted by name
 };

@@ -100,7 +100,7 @@ TEST_CASE("Retry-After is a lower bound of at most a minute") {
 
 TEST_CASE("a refusal names the git provider or secret and nothing that the server sent") {
   auto why = judge(about(topic::write_git_provider), answer(422, R"({"detail":[{"input":"ghp_x"}]})")).why;
-  CHECK(why.cause == "the git provider 'NAME' is not valid for the nested server (422)");
+  CHECK(why.cause == "the git provider 'NAME': not valid for the nested server (422)");
 }
 
 TEST_CASE("no answer is ambiguous exactly when the request may have arrived") {

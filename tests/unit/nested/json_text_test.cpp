@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <random>
 
 using namespace nestor;
@@ -76,4 +77,65 @@ TEST_CASE("what is not one whole JSON document is broken") {
   }
   CHECK(leaves(std::string(31, '[') + std::string(31, ']')).ends_with(";"));
   CHECK(leaves(std::string(40, '[') + std::string(40, ']')).ends_with("broken"));
+}
+
+namespace {
+
+/// The same leaves from a document tree.
+void leaves_of(const nlohmann::json& value, const std::string& path, std::string& out) {
+  std::size_t i = 0;
+  if (value.is_object())
+    for (const auto& [name, member] : value.items()) {
+      std::string segment;
+      for (char c : name)
+        segment += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
+      leaves_of(member, path + "/" + segment, out);
+    }
+  else if (value.is_array())
+    for (const auto& element : value)
+      leaves_of(element, path + "/" + std::to_string(i++), out);
+  out += path + "=" + (value.is_string() ? value.get<std::string>() : value.is_structured() ? std::to_string(value.size()) : value.dump()) + ";";
+}
+
+} // namespace
+
+TEST_CASE("a mutated document is whole, and has the same leaves, exactly when a JSON library says so") {
+  const std::vector<std::string> seeds{
+    R"({"a":[1,{"b/~":null}],"c":{"d":true},"e":-2.5,"f":"x\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00"})", R"([[],{},"",0,-1,12e1,false])",
+    R"( { "error" : "Settings not found" } )", "\"caf\xc3\xa9\"", R"({"custom_secrets":[{"name":"A","description":""}]})"};
+  const std::string alphabet = "{}[]\",:\\/ue0-.1 tfn\x01\x80\xc3\xa9";
+  std::mt19937 random{2026};
+  std::size_t whole = 0;
+  for (int round = 0; round < 50'000; ++round) {
+    auto text = seeds[random() % seeds.size()];
+    for (auto n = random() % 3; n > 0 && !text.empty(); --n) {
+      auto where = random() % text.size();
+      switch (random() % 3) {
+        case 0: text[where] = alphabet[random() % alphabet.size()]; break;
+        case 1: text.erase(where, 1 + random() % 3); break;
+        default: text.insert(where, 1, alphabet[random() % alphabet.size()]); break;
+      }
+    }
+    auto tree = nlohmann::json::parse(text, nullptr, false);
+    std::string ours;
+    bool good = read_json(text, [&](const json_leaf& leaf) {
+      ours += std::string{leaf.path} + "=" + std::string{leaf.text} + ";";
+    });
+    INFO(text);
+    REQUIRE(good == !tree.is_discarded());
+    if (!good)
+      continue;
+    ++whole;
+    std::string theirs;
+    leaves_of(tree, "", theirs);
+    auto sorted = [](std::string all) { // the tree forgets the order
+      std::ranges::sort(all);
+      return all;
+    };
+    bool numbers_differ_in_spelling = text.find_first_of("eE.") != std::string::npos;
+    bool a_name_twice = std::ranges::count(ours, ';') != std::ranges::count(theirs, ';');
+    if (!numbers_differ_in_spelling && !a_name_twice)
+      REQUIRE(sorted(ours) == sorted(theirs));
+  }
+  CHECK(whole > 10'000);
 }

@@ -64,12 +64,13 @@ TEST_CASE("an update pushes what is unchanged but no longer there") {
   CHECK(run.asked[4] == R"(POST /api/secrets {"description":"ships it","name":"DEPLOY_KEY","value":"CANARY-deploy"})");
 }
 
-TEST_CASE("a rotated git token is sent alone while the unchanged one is kept by an empty token") {
+TEST_CASE("a rotated git token is taken away, then sent alone, while the unchanged one is kept by an empty token") {
   auto c = usual();
   c.git_providers[0].token = text_secret("rotated");
   auto run = drive(update_to(c), configured());
   REQUIRE(run.confirmed());
-  CHECK(run.asked[2] == R"(POST /api/add-git-providers {"provider_tokens":{"gitlab":{"host":"git.acme.test","token":"","user_id":null},)"
+  CHECK(run.asked[2] == R"(POST /api/add-git-providers {"provider_tokens":{"gitlab":{"host":"git.acme.test","token":"","user_id":null}}})");
+  CHECK(run.asked[3] == R"(POST /api/add-git-providers {"provider_tokens":{"gitlab":{"host":"git.acme.test","token":"","user_id":null},)"
                         R"("github":{"host":null,"token":"rotated","user_id":null}}})");
 }
 
@@ -103,11 +104,12 @@ TEST_CASE("a restore pushes everything, whatever is believed to be there") {
   auto run = drive(std::move(order), configured());
   INFO(joined(run.asked));
   REQUIRE(run.confirmed());
-  REQUIRE(run.asked.size() == 12);
+  REQUIRE(run.asked.size() == 13);
   CHECK(run.asked[2] == usual_settings);
-  CHECK(run.asked[3] == R"(POST /api/add-git-providers {"provider_tokens":{"github":{"host":null,"token":"CANARY-gh","user_id":null}}})");
-  CHECK(run.asked[6] == "DELETE /api/secrets/API_TOKEN");
-  CHECK(run.asked[8] == "DELETE /api/secrets/DEPLOY_KEY");
+  CHECK(run.asked[3] == R"(POST /api/add-git-providers {"provider_tokens":{}})");
+  CHECK(run.asked[4] == R"(POST /api/add-git-providers {"provider_tokens":{"github":{"host":null,"token":"CANARY-gh","user_id":null}}})");
+  CHECK(run.asked[7] == "DELETE /api/secrets/API_TOKEN");
+  CHECK(run.asked[9] == "DELETE /api/secrets/DEPLOY_KEY");
 }
 
 TEST_CASE("a git provider that moves to another host is dropped before its new token is judged") {

@@ -135,7 +135,7 @@ TEST_CASE("what mutates says so, and a failure says whether anything was written
   answers["POST /api/settings"] = {answer(422, R"({"detail":[]})")};
   auto failed = drive(order_for(usual()), answers);
   CHECK(std::get<run_failed>(failed.last).wrote);
-  CHECK(failed.why() == failure{errc::configuration_refused, step::settings, "the settings is not valid for the nested server (422)", 422, {}});
+  CHECK(failed.why() == failure{errc::configuration_refused, step::settings, "the settings: not valid for the nested server (422)", 422, {}});
 }
 
 TEST_CASE("the same seed gives the same waits, another seed others") {
