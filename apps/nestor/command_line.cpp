@@ -27,30 +27,39 @@ struct all_options {
 
 void output_option(CLI::App& verb, output& as) {
   static const std::map<std::string, output> words{{"table", output::table}, {"json", output::json}};
-  verb.add_option("-o,--output", as, "table or json")->transform(CLI::CheckedTransformer(words).description(""))->type_name("FORMAT");
+  verb.add_option("-o,--output", as, "table or json")
+    ->transform(CLI::CheckedTransformer(words).description(""))
+    ->type_name("FORMAT");
 }
 
 void define_up(CLI::App& app, up_options& o) {
   auto* verb = app.add_subcommand("up", "One sandbox in the foreground, no node needed; Ctrl-C destroys it");
-  verb->add_option("-f,--file", o.file, "Specification, YAML or JSON; - for standard input")->required()->type_name("FILE");
+  verb->add_option("-f,--file", o.file, "Specification, YAML or JSON; - for standard input")
+    ->required()
+    ->type_name("FILE");
   verb->add_flag("--once", o.once, "Print the sandbox when it is Ready, destroy it and exit");
   output_option(*verb, o.as);
   verb->footer("Example:\n  nestor up -f spec.yaml\n  nestor up -f spec.yaml --once -o json");
 }
 
 void define_demo(CLI::App& app) {
-  auto* verb = app.add_subcommand("demo", "Shows what Nestor does, with local processes: no account, no root, no network");
+  auto* verb =
+    app.add_subcommand("demo", "Shows what Nestor does, with local processes: no account, no root, no network");
   verb->footer("Example:\n  nestor demo");
 }
 
 void define_bench(CLI::App& app, bench_options& o) {
   auto* verb = app.add_subcommand("bench", "Creates many sandboxes in this process and prints one JSON line");
   verb->add_option("--spec", o.spec, "Specification; any text in it may hold {index}")->required()->type_name("FILE");
-  verb->add_option("--count", o.count, "How many sandboxes")->required()->check(CLI::Range(std::uint64_t{1}, bench_index_max + 1));
+  verb->add_option("--count", o.count, "How many sandboxes")
+    ->required()
+    ->check(CLI::Range(std::uint64_t{1}, bench_index_max + 1));
   verb->add_option("--concurrency", o.concurrency, "How many at once, before Ready")
     ->required()
     ->check(CLI::Range(std::uint64_t{1}, bench_index_max + 1));
-  verb->add_option("--hold", o.hold_s, "Keep them Ready for this long")->check(CLI::Range(0.0, hold_max_s))->type_name("SECONDS");
+  verb->add_option("--hold", o.hold_s, "Keep them Ready for this long")
+    ->check(CLI::Range(0.0, hold_max_s))
+    ->type_name("SECONDS");
   verb->footer("Example:\n  nestor bench --spec bench.yaml --count 10000 --concurrency 256 --hold 10");
 }
 
@@ -61,7 +70,8 @@ void define_version(CLI::App& app, version_options& o) {
 }
 
 void define_explain(CLI::App& app, explain_options& o) {
-  auto* verb = app.add_subcommand("explain", "Explains an error code or a field of the specification; without one, lists them");
+  auto* verb =
+    app.add_subcommand("explain", "Explains an error code or a field of the specification; without one, lists them");
   verb->add_option("subject", o.subject, "An error code or a field's path")->type_name("CODE|FIELD");
   verb->add_option("--markdown", o.markdown, "Print the whole page: errors or fields")
     ->check(CLI::IsMember({"errors", "fields"}))
@@ -100,7 +110,8 @@ int unknown_verb(const std::vector<std::string>& known, const std::string& typed
 }
 
 /// CLI11's words, and for a mistyped option the one that was probably meant.
-int parse_error(const CLI::App& app, const CLI::ParseError& e, const std::string& verb, int argc, const char* const* argv) {
+int parse_error(const CLI::App& app, const CLI::ParseError& e, const std::string& verb, int argc,
+                const char* const* argv) {
   std::string message = e.what();
   if (const auto* extras = dynamic_cast<const CLI::ExtrasError*>(&e); extras != nullptr && !verb.empty()) {
     std::vector<std::string> known;
@@ -123,8 +134,9 @@ int dispatch(const CLI::App& app, all_options& o) {
   if (app.got_subcommand("demo"))
     return run_demo(o.demo);
   if (app.got_subcommand("bench"))
-    return o.bench.concurrency > o.bench.count ? usage_error("--concurrency is larger than --count (nestor bench --help)")
-                                               : run_bench(o.bench);
+    return o.bench.concurrency > o.bench.count
+             ? usage_error("--concurrency is larger than --count (nestor bench --help)")
+             : run_bench(o.bench);
   if (app.got_subcommand("version"))
     return run_version(o.version);
   return run_explain(o.explain);
@@ -138,9 +150,10 @@ int run(int argc, const char* const* argv) {
   app.require_subcommand(1);
   app.fallthrough();
   app.add_flag("--no-color", o.no_colour, "No colours (also: NO_COLOR)");
-  app.footer("Examples:\n  nestor demo\n  nestor up -f spec.yaml\n  nestor explain policy.ready_within\n\n"
-             "Exit codes: 0 done, 1 failed, 2 usage or a bad file, 3 refused or something missing, 4 node unreachable,\n"
-             "5 timed out waiting");
+  app.footer(
+    "Examples:\n  nestor demo\n  nestor up -f spec.yaml\n  nestor explain policy.ready_within\n\n"
+    "Exit codes: 0 done, 1 failed, 2 usage or a bad file, 3 refused or something missing, 4 node unreachable,\n"
+    "5 timed out waiting");
   define_up(app, o.up);
   define_demo(app);
   define_bench(app, o.bench);

@@ -37,7 +37,8 @@ std::optional<syntax_fault> objection(std::string_view text) {
     auto line = text.substr(begin, end - begin);
     ++number;
     if (line.size() > spec_line_max)
-      return syntax_fault{{number, 1}, {}, "expected lines of at most 32 KiB, got one of " + std::to_string(line.size()) + " bytes"};
+      return syntax_fault{
+        {number, 1}, {}, "expected lines of at most 32 KiB, got one of " + std::to_string(line.size()) + " bytes"};
     wiped_string scratch;
     if (!nested::append_json(scratch, line))
       return syntax_fault{{number, 1}, {}, "expected UTF-8, got other bytes in this line"};
@@ -82,8 +83,12 @@ std::optional<syntax_fault> read_json(std::string_view text, document& into) {
   if (!nlohmann::json::sax_parse(text.begin(), text.end(), &check)) {
     auto before = text.substr(0, check.stopped == 0 ? 0 : std::min(check.stopped - 1, text.size()));
     auto line = static_cast<int>(std::ranges::count(before, '\n')) + 1;
-    auto column = static_cast<int>(before.size() - (before.rfind('\n') == before.npos ? 0 : before.rfind('\n') + 1)) + 1;
-    return syntax_fault{{line, column}, {}, "expected valid JSON (a document that begins with '{' or '[' is JSON), got something else here"};
+    auto column =
+      static_cast<int>(before.size() - (before.rfind('\n') == before.npos ? 0 : before.rfind('\n') + 1)) + 1;
+    return syntax_fault{
+      {line, column},
+      {},
+      "expected valid JSON (a document that begins with '{' or '[' is JSON), got something else here"};
   }
   document scratch; // JSON is YAML in all that matters for places; what is not leaves them unknown
   read_yaml(text, scratch, true);

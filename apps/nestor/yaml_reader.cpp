@@ -119,7 +119,8 @@ public:
     value(mark);
     into_.json += json;
   }
-  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t, YAML::EmitterStyle::value) override {
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {
     open(mark, tag, false);
   }
   void OnSequenceEnd() override { close(']'); }
@@ -199,7 +200,8 @@ private:
       nested::append_json(json, text);
     } else if (one_of(text, {"true", "True", "TRUE", "false", "False", "FALSE"})) {
       json = text[0] == 't' || text[0] == 'T' ? "true" : "false";
-    } else if (one_of(text, {".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF", ".nan", ".NaN", ".NAN"})) {
+    } else if (one_of(text, {".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF", ".nan",
+                             ".NaN", ".NAN"})) {
       refuse(mark, "expected a value JSON can carry, got an infinity or no number; quote it if it is text");
     } else if (auto number = other_base(text)) {
       if (number->empty())
@@ -236,9 +238,10 @@ private:
 /// What the parser says, when it says nothing of the text itself (anchors and tags are named in some messages).
 std::string said(const std::string& message) {
   namespace m = YAML::ErrorMsg;
-  for (const char* harmless : {m::END_OF_MAP, m::END_OF_MAP_FLOW, m::END_OF_SEQ, m::END_OF_SEQ_FLOW, m::MAP_KEY, m::MAP_VALUE,
-                               m::BLOCK_ENTRY, m::FLOW_END, m::TAB_IN_INDENTATION, m::EOF_IN_SCALAR, m::CHAR_IN_SCALAR,
-                               m::UNKNOWN_TOKEN, m::DOC_IN_SCALAR, m::INVALID_ESCAPE, m::INVALID_HEX, m::INVALID_UNICODE})
+  for (const char* harmless :
+       {m::END_OF_MAP, m::END_OF_MAP_FLOW, m::END_OF_SEQ, m::END_OF_SEQ_FLOW, m::MAP_KEY, m::MAP_VALUE, m::BLOCK_ENTRY,
+        m::FLOW_END, m::TAB_IN_INDENTATION, m::EOF_IN_SCALAR, m::CHAR_IN_SCALAR, m::UNKNOWN_TOKEN, m::DOC_IN_SCALAR,
+        m::INVALID_ESCAPE, m::INVALID_HEX, m::INVALID_UNICODE})
     if (message == harmless)
       return ": " + message;
   return {};

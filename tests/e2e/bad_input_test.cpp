@@ -1,11 +1,12 @@
-// The real binary on files that must be refused: exit 2, the place and the remedy on standard error, nothing on standard
-// output, nothing started, no secret repeated.
+// The real binary on files that must be refused: exit 2, the place and the remedy on standard error, nothing on
+// standard output, nothing started, no secret repeated.
 #include "support/malformed_specs.hpp"
 #include "support/run_program.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <filesystem>
+#include <sstream>
 
 using namespace nestor::tests;
 
@@ -29,9 +30,27 @@ TEST_CASE("every malformed specification is refused before anything starts") {
 TEST_CASE("a fault anywhere keeps the command from being started") {
   scratch_folder scratch;
   auto trace = scratch.file("started");
-  auto file = scratch.write("spec.yaml", "runtime: {command: [/usr/bin/touch, " + trace + "]}\npolicy: {probe_evry: 60s}\n");
+  auto file = scratch.write("spec.yaml",
+                            "runtime: {command: [/usr/bin/touch, " + trace + "]}\npolicy: {probe_evry: 60s}\n");
   CHECK(run_program(scratch, {nestor_binary(), "up", "-f", file}).exit_code == 2);
   CHECK_FALSE(std::filesystem::exists(trace));
+}
+
+TEST_CASE("the example specifications are right in all but the secrets of this machine") {
+  scratch_folder scratch;
+  for (const auto& entry : std::filesystem::directory_iterator{NESTOR_SOURCE_DIR "/docs/examples"}) {
+    auto file = entry.path().string();
+    bool bench = file.ends_with("bench.yaml"); // its placeholders are all that `up` may object to
+    auto end = run_program(scratch, {"/usr/bin/env", "-i", nestor_binary(), "up", "-f", file});
+    CHECK(end.exit_code != 0);
+    CHECK(end.out.empty());
+    std::istringstream lines{end.err};
+    for (std::string line; std::getline(lines, line);) {
+      INFO(line);
+      CHECK((line.find("is not set") != line.npos || line.find("cannot be read") != line.npos ||
+             (bench && line.find("is for `nestor bench` only") != line.npos)));
+    }
+  }
 }
 
 TEST_CASE("a fault is shown at its line and column") {

@@ -27,7 +27,8 @@ TEST_CASE("every field of a specification is explained: path, type, default, des
   for (const auto& field : nestor::spec_fields()) {
     auto end = run_program(scratch, {nestor_binary(), "explain", std::string{field.path}});
     CHECK(end.exit_code == 0);
-    for (auto part : {std::string{field.path}, std::string{field.description}, to_string(field.type), std::string{field.example}})
+    for (auto part :
+         {std::string{field.path}, std::string{field.description}, to_string(field.type), std::string{field.example}})
       CHECK_THAT(end.out, Catch::Contains(part));
   }
 }

@@ -112,7 +112,8 @@ TEST_CASE("settings become canonical text with their secrets in place and pointe
   auto spec = resolved(R"({"runtime":{"command":["x"]},"configuration":{"settings":
     {"mcp":{"servers":[{"api_key":{"$env":"A"}}]},"a/b~c":{"$literal":"q\"q"},"llm_api_key":null}}})");
   CHECK(spec.configuration->secret_settings == std::vector<std::string>{"/a~1b~0c", "/mcp/servers/0/api_key"});
-  CHECK(spec.configuration->settings == R"({"a/b~c":"q\"q","llm_api_key":null,"mcp":{"servers":[{"api_key":"env:A"}]}})");
+  CHECK(spec.configuration->settings ==
+        R"({"a/b~c":"q\"q","llm_api_key":null,"mcp":{"servers":[{"api_key":"env:A"}]}})");
 }
 
 TEST_CASE("the order of members and the spelling of numbers do not change a configuration") {
@@ -121,12 +122,14 @@ TEST_CASE("the order of members and the spelling of numbers do not change a conf
 }
 
 TEST_CASE("every fault of a document is listed, in its order") {
-  auto read = read_spec(R"({"nam":"a","runtime":{"command":"x","port":-1,"env":{"A":1}},"policy":{"on_loss":"x","lease":5}})");
+  auto read =
+    read_spec(R"({"nam":"a","runtime":{"command":"x","port":-1,"env":{"A":1}},"policy":{"on_loss":"x","lease":5}})");
   CHECK_FALSE(read);
   std::vector<std::string> paths;
   for (const auto& f : read.faults)
     paths.push_back(f.path);
-  CHECK(paths == std::vector<std::string>{"nam", "runtime.command", "runtime.port", "runtime.env.A", "policy.on_loss", "policy.lease"});
+  CHECK(paths == std::vector<std::string>{"nam", "runtime.command", "runtime.port", "runtime.env.A", "policy.on_loss",
+                                          "policy.lease"});
 }
 
 TEST_CASE("each field refuses what is of the wrong kind and names itself") {
@@ -141,7 +144,8 @@ TEST_CASE("each field refuses what is of the wrong kind and names itself") {
     }
     auto read = read_spec(json);
     INFO(json << "\n" << all_of(read.faults));
-    CHECK(std::ranges::any_of(read.faults, [&](const fault& f) { return field.path.starts_with(f.path) && !f.path.empty(); }));
+    CHECK(std::ranges::any_of(read.faults,
+                              [&](const fault& f) { return field.path.starts_with(f.path) && !f.path.empty(); }));
   }
 }
 
@@ -166,7 +170,8 @@ TEST_CASE("a document beyond a limit is refused by the limit's name") {
 
 TEST_CASE("a secret that cannot be resolved or sent is a fault that does not repeat it") {
   auto judge = [](const std::string& configuration, const secret_lookup& lookup) {
-    auto source = read_spec(R"({"runtime":{"command":["x"],"env":{"PLAIN":"same-)" + canary + R"("}},"configuration":)" + configuration + "}");
+    auto source = read_spec(R"({"runtime":{"command":["x"],"env":{"PLAIN":"same-)" + canary +
+                            R"("}},"configuration":)" + configuration + "}");
     INFO(all_of(source.faults));
     REQUIRE(source);
     auto spec = resolve(*source, lookup);
@@ -185,7 +190,8 @@ TEST_CASE("a secret that cannot be resolved or sent is a fault that does not rep
   };
   std::string token = R"({"git_providers":{"github":{"token":{"$env":"GH"}}}})";
   std::string item = R"({"secrets":{"A":{"$env":"GH"}}})";
-  CHECK_THAT(judge(token, nothing), Catch::Contains("configuration.git_providers.github.token: the environment variable GH is not set"));
+  CHECK_THAT(judge(token, nothing),
+             Catch::Contains("configuration.git_providers.github.token: the environment variable GH is not set"));
   CHECK_THAT(judge(token, gives(canary + "\n")), Catch::Contains("control characters"));
   CHECK_THAT(judge(token, gives("")), Catch::Contains("not empty"));
   CHECK_THAT(judge(item, gives("")), Catch::Contains("not empty"));
@@ -196,7 +202,8 @@ TEST_CASE("a secret that cannot be resolved or sent is a fault that does not rep
 }
 
 TEST_CASE("a private key with its line breaks is a secret that can be sent") {
-  auto source = read_spec(R"({"runtime":{"command":["x"]},"configuration":{"secrets":{"A":{"$literal":"-----BEGIN\nx\n-----END\n"}}}})");
+  auto source = read_spec(
+    R"({"runtime":{"command":["x"]},"configuration":{"secrets":{"A":{"$literal":"-----BEGIN\nx\n-----END\n"}}}})");
   REQUIRE(source);
   CHECK(resolve(*source, found));
 }

@@ -39,7 +39,8 @@ TEST_CASE("a placeholder is filled, padded, added and wrapped") {
   CHECK(filled("{11000+index%64:08}", 130) == "00011002");
   CHECK(filled(R"({"index": {"a": "{index}"}} {name} {})", 3) == R"({"index": {"a": "3"}} {name} {})");
   CHECK_FALSE(pattern::of("plain {text}")->counts());
-  for (auto bad : {"{index+1}", "{index%0}", "{+index}", "{1+index+2}", "{ index }", "{index:8}", "{9999999999+index}"}) {
+  for (auto bad :
+       {"{index+1}", "{index%0}", "{+index}", "{1+index+2}", "{ index }", "{index:8}", "{9999999999+index}"}) {
     CHECK(counts(bad));
     CHECK_FALSE(pattern::of(bad));
   }
@@ -72,7 +73,8 @@ TEST_CASE("each sandbox of a bench gets its own texts and secrets") {
 }
 
 TEST_CASE("what does not count is shared by all") {
-  auto bench = made(R"({"name":"b-{index}","runtime":{"command":["x"]},"configuration":{"secrets":{"A":{"$literal":"a"}}}})");
+  auto bench =
+    made(R"({"name":"b-{index}","runtime":{"command":["x"]},"configuration":{"secrets":{"A":{"$literal":"a"}}}})");
   CHECK(bench.expand(1).runtime == bench.expand(2).runtime);
   CHECK(bench.expand(1).configuration == bench.expand(2).configuration);
   CHECK(bench.expand(1).name != bench.expand(2).name);
@@ -89,8 +91,9 @@ TEST_CASE("a bench is checked for its last sandbox, too") {
 }
 
 TEST_CASE("a placeholder outside of a bench is a fault wherever a text is used as it is") {
-  for (auto json : {R"({"name":"a-{index}"})", R"({"runtime":{"command":["{index}"]}})", R"({"runtime":{"env":{"A":"{index:08}"}}})",
-                    R"({"configuration":{"settings":{"a":["{index}"]}}})", R"({"configuration":{"secrets":{"A":{"$literal":"{index}"}}}})",
+  for (auto json : {R"({"name":"a-{index}"})", R"({"runtime":{"command":["{index}"]}})",
+                    R"({"runtime":{"env":{"A":"{index:08}"}}})", R"({"configuration":{"settings":{"a":["{index}"]}}})",
+                    R"({"configuration":{"secrets":{"A":{"$literal":"{index}"}}}})",
                     R"({"runtime":{"options":{"a":"{index}"}}})", R"({"labels":{"a":"{index}"}})"}) {
     auto read = read_spec(json);
     INFO(json);
@@ -99,7 +102,9 @@ TEST_CASE("a placeholder outside of a bench is a fault wherever a text is used a
 }
 
 TEST_CASE("giving a template its number costs microseconds", "[.long]") {
-  auto bench = made(R"({"name":"b-{index:08}","provider":"static","runtime":{"url":"http://127.0.0.1:{11000+index%64}/s/{index}"},
+  auto bench =
+    made(R"({"name":"b-{index:08}","provider":"static",
+    "runtime":{"url":"http://127.0.0.1:{11000+index%64}/s/{index}"},
     "configuration":{"settings":{"llm_api_key":{"$literal":"llm"}},"git_providers":{"github":{"token":{"$literal":"g"}}}}})");
   constexpr int rounds = 200'000;
   auto start = std::chrono::steady_clock::now();
