@@ -136,7 +136,7 @@ wiped_string observation_of(const action& a, const action_end& end) {
 class action_site::run : public std::enable_shared_from_this<run> {
 public:
   run(asio::io_context& io, action what, std::function<void(const action&, action_end)> done)
-    : pipe_(io), process_(io), timer_(io), what_(std::move(what)), done_(std::move(done)) {}
+      : pipe_(io), process_(io), timer_(io), what_(std::move(what)), done_(std::move(done)) {}
 
   /// 0, or the errno of what failed.
   int start() {
@@ -151,9 +151,11 @@ public:
     }
     ::fcntl(ends[0], F_SETFL, O_NONBLOCK); // NOLINT(cppcoreguidelines-pro-type-vararg)
     pipe_.assign(ends[0]);
-    process_.assign(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0U))); // glibc 2.36 declares its wrapper without extern "C"
+    process_.assign(
+      static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0U))); // glibc 2.36 declares its wrapper without extern "C"
     read();
-    process_.async_wait(asio::posix::stream_descriptor::wait_read, [self = shared_from_this()](error e) { self->exited(e); });
+    process_.async_wait(asio::posix::stream_descriptor::wait_read,
+                        [self = shared_from_this()](error e) { self->exited(e); });
     timer_.expires_after(what_.time);
     timer_.async_wait([self = shared_from_this()](error e) { self->time_up(e); });
     return 0;
@@ -258,7 +260,7 @@ private:
 };
 
 action_site::action_site(asio::io_context& io, secret session_key, instant started)
-  : io_(io), open_routes_(model_options{.dialect = "generic", .session_key = std::move(session_key)}, started) {}
+    : io_(io), open_routes_(model_options{.dialect = "generic", .session_key = std::move(session_key)}, started) {}
 
 action_site::~action_site() {
   if (running_)
@@ -311,7 +313,8 @@ void action_site::next() {
                                      });
     if (int failed = running_->start(); failed != 0) {
       running_.reset();
-      send(*first.back, detail(500, "Internal server error: it cannot be started: " + std::string{std::strerror(failed)}));
+      send(*first.back,
+           detail(500, "Internal server error: it cannot be started: " + std::string{std::strerror(failed)}));
     }
   }
 }

@@ -14,10 +14,10 @@
 
 namespace nestor::nested_server {
 
-inline constexpr std::size_t action_output_max = 256U << 10U;      ///< bytes kept of one action's output, from its start
-inline constexpr std::chrono::seconds action_time_default{120};    ///< the original's `sandbox.timeout`
-inline constexpr std::chrono::seconds action_time_max{3'600};      ///< whatever the request asks for
-inline constexpr std::size_t actions_waiting_max = 64;             ///< one more is answered with 503
+inline constexpr std::size_t action_output_max = 256U << 10U;   ///< bytes kept of one action's output, from its start
+inline constexpr std::chrono::seconds action_time_default{120}; ///< the original's `sandbox.timeout`
+inline constexpr std::chrono::seconds action_time_max{3'600};   ///< whatever the request asks for
+inline constexpr std::size_t actions_waiting_max = 64;          ///< one more is answered with 503
 
 struct action {
   std::string kind;      ///< "run" or "run_ipython"
@@ -31,7 +31,7 @@ std::optional<action> action_of(const wiped_json& body, std::string& why);
 
 struct action_end {
   std::string output;
-  int exit_code = -1;    ///< as a shell says it; −1 when its time was up
+  int exit_code = -1; ///< as a shell says it; −1 when its time was up
   bool timed_out = false;
 };
 wiped_string observation_of(const action& a, const action_end& end);

@@ -10,7 +10,7 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 
 constexpr std::size_t kept_capacity_max = 64U << 10U; // bytes of answer buffer an idle connection may hold on to
-constexpr std::size_t drain_step = 16U << 10U; // bytes
+constexpr std::size_t drain_step = 16U << 10U;        // bytes
 constexpr std::string_view json_type = "Content-Type: application/json\r\n";
 
 std::optional<http::method> verb_of(beast::http::verb v) {
@@ -28,7 +28,7 @@ bool without_body(std::uint16_t status) {
 } // namespace
 
 connection::connection(asio::ip::tcp::socket socket, std::shared_ptr<site> who, std::shared_ptr<connection_world> world)
-  : socket_(std::move(socket)), site_(std::move(who)), world_(std::move(world)) {
+    : socket_(std::move(socket)), site_(std::move(who)), world_(std::move(world)) {
   ++world_->open;
 }
 
@@ -145,9 +145,8 @@ void connection::reply(wire_reply&& r) {
   if (r.delay.count() <= 0)
     return send(r);
   auto delay = r.delay;
-  world_->given.later(delay, [self = shared_from_this(), held = std::make_shared<wire_reply>(std::move(r))] {
-    self->send(*held);
-  });
+  world_->given.later(
+    delay, [self = shared_from_this(), held = std::make_shared<wire_reply>(std::move(r))] { self->send(*held); });
 }
 
 void connection::write_head(const wire_reply& r, std::size_t length) {

@@ -21,9 +21,10 @@ struct connection_world {
   std::size_t open = 0;
 };
 
-class connection final : public reply_door,
-                         public std::enable_shared_from_this<connection>,
-                         public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+class connection final
+    : public reply_door,
+      public std::enable_shared_from_this<connection>,
+      public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
 public:
   connection(boost::asio::ip::tcp::socket socket, std::shared_ptr<site> who, std::shared_ptr<connection_world> world);
   ~connection() override;
@@ -65,7 +66,7 @@ private:
   traffic* carried_ = nullptr;
   std::uint64_t drained_ = 0;
   int idle_ticks_ = 0;
-  bool busy_ = false;        ///< a request is being answered
+  bool busy_ = false; ///< a request is being answered
   bool keep_alive_ = false;
   bool head_only_ = false;
 };

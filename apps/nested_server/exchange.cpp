@@ -9,8 +9,8 @@ namespace {
 
 /// FastAPI reads a body as JSON when its type says so, or says nothing.
 bool declares_json(const http::request& request) {
-  auto at = std::ranges::find_if(request.headers,
-                                 [](const auto& h) { return http::same_header_name(h.name, "Content-Type"); });
+  auto at =
+    std::ranges::find_if(request.headers, [](const auto& h) { return http::same_header_name(h.name, "Content-Type"); });
   if (at == request.headers.end())
     return true;
   std::string_view type{at->value};
@@ -58,8 +58,8 @@ std::optional<wiped_json> exchange::body() {
   if (text.empty()) {
     faults.add("missing", whole_body, "Field required", nullptr);
   } else if (!declares_json(request)) {
-    faults.add("model_attributes_type", whole_body, "Input should be a valid dictionary or object to extract fields from",
-               request.body);
+    faults.add("model_attributes_type", whole_body,
+               "Input should be a valid dictionary or object to extract fields from", request.body);
   } else if (auto parsed = parse_json(text)) {
     return parsed;
   } else {

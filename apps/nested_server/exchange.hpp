@@ -1,5 +1,5 @@
-// One request on its way through a dialect's route table, and the table's form. A dialect is a list of routes; a new one
-// is a file that defines such a list and a line in `dialect_models()`.
+// One request on its way through a dialect's route table, and the table's form. A dialect is a list of routes; a new
+// one is a file that defines such a list and a line in `dialect_models()`.
 #pragma once
 
 #include <nested_server/model.hpp>
@@ -49,7 +49,7 @@ struct route {
 struct dialect_model {
   std::string_view name;
   std::span<const route> routes;
-  bool rate_limited;              ///< unless switched off
+  bool rate_limited; ///< unless switched off
 };
 
 /// Every dialect this server speaks.

@@ -14,21 +14,27 @@ constexpr std::int64_t ms_max = 3'600'000; // an hour: longer than any client wa
 constexpr std::string_view git_path = "/api/add-git-providers";
 
 constexpr std::array table{
-  fault_row{fault_kind::refuse, "refuse", "", 0, 0, 0, "", "the connection is closed before anything is read (counts connections, takes no path)"},
+  fault_row{fault_kind::refuse, "refuse", "", 0, 0, 0, "",
+            "the connection is closed before anything is read (counts connections, takes no path)"},
   fault_row{fault_kind::reset, "reset", "", 0, 0, 0, "", "the connection is reset; the request has no effect"},
   fault_row{fault_kind::hang, "hang", "", 0, 0, 0, "", "never answered; the request has no effect"},
   fault_row{fault_kind::slow, "slow", "MS", 1'000, 1, ms_max, "", "answered after MS milliseconds"},
   fault_row{fault_kind::status, "status", "CODE", 500, 200, 599, "", "answered with that status; no effect"},
   fault_row{fault_kind::busy, "busy", "SECONDS", 1, 0, 86'400, "", "429 with Retry-After; no effect"},
-  fault_row{fault_kind::truncated, "truncated", "", 0, 0, 0, "", "takes effect; half of the JSON is sent as if it were all"},
+  fault_row{fault_kind::truncated, "truncated", "", 0, 0, 0, "",
+            "takes effect; half of the JSON is sent as if it were all"},
   fault_row{fault_kind::cut, "cut", "", 0, 0, 0, "", "takes effect; the connection ends in the middle of the body"},
   fault_row{fault_kind::page, "page", "CODE", 502, 200, 599, "", "a proxy's HTML page with that status; no effect"},
   fault_row{fault_kind::no_effect, "no-effect", "", 0, 0, 0, "", "answered with success and forgotten"},
-  fault_row{fault_kind::wrong_effect, "wrong-effect", "", 0, 0, 0, "", "answered with success, and what it wrote to is emptied"},
-  fault_row{fault_kind::answer_lost, "answer-lost", "", 0, 0, 0, "", "takes effect; the connection is reset instead of an answer"},
+  fault_row{fault_kind::wrong_effect, "wrong-effect", "", 0, 0, 0, "",
+            "answered with success, and what it wrote to is emptied"},
+  fault_row{fault_kind::answer_lost, "answer-lost", "", 0, 0, 0, "",
+            "takes effect; the connection is reset instead of an answer"},
   fault_row{fault_kind::answer_hangs, "answer-hangs", "", 0, 0, 0, "", "takes effect; never answered"},
-  fault_row{fault_kind::trickle, "trickle", "MS", 10, 1, ms_max, "", "the body is sent byte by byte, MS milliseconds apart"},
-  fault_row{fault_kind::git_unreachable, "git-unreachable", "", 0, 0, 0, git_path, "no git provider's host can be reached: tokens are refused"},
+  fault_row{fault_kind::trickle, "trickle", "MS", 10, 1, ms_max, "",
+            "the body is sent byte by byte, MS milliseconds apart"},
+  fault_row{fault_kind::git_unreachable, "git-unreachable", "", 0, 0, 0, git_path,
+            "no git provider's host can be reached: tokens are refused"},
   fault_row{fault_kind::restart, "restart", "", 0, 0, 0, "", "the server restarts empty before it answers"},
   fault_row{fault_kind::die, "die", "", 0, 0, 0, "", "the process ends; the request has no effect"},
   fault_row{fault_kind::die_after, "die-after", "", 0, 0, 0, "", "takes effect; the process ends before it answers"},
@@ -60,10 +66,22 @@ void trim(std::string_view& text) {
 /// Takes `mark` and the number behind it off the end of `text`. What follows is no number: nothing is taken.
 bool take_number(std::string_view& text, char mark, std::uint32_t& out) {
   auto at = text.rfind(mark);
-  if (at == std::string_view::npos || !read_number(text.substr(at + 1), out))
+  std::uint32_t value = 0;
+  if (at == std::string_view::npos || !read_number(text.substr(at + 1), value))
     return false;
+  out = value;
   text = text.substr(0, at);
+  trim(text);
   return true;
+}
+
+/// `%5` at the end, after a space or another count: a path may hold percent signs of its own.
+bool take_percent(std::string_view& text, std::uint32_t& percent) {
+  auto at = text.rfind('%');
+  bool apart =
+    at != std::string_view::npos && at > 0 &&
+    (text[at - 1] == ' ' || text[at - 1] == '*' || text.find('@') == std::string_view::npos || text.find('#') < at);
+  return apart && take_number(text, '%', percent);
 }
 
 /// `x3` or `x*` at the end, after '#FIRST' or a space.
@@ -102,8 +120,8 @@ std::optional<failure> read_kind(std::string_view spec, std::string_view text, f
   if (row->argument.empty())
     return wrong(spec, "'" + std::string{name} + "' takes no argument");
   if (!read_number(text.substr(colon + 1), rule.argument) || rule.argument < row->least || rule.argument > row->most)
-    return wrong(spec, "the argument " + std::string{row->argument} + " is a number from " + std::to_string(row->least) +
-                         " to " + std::to_string(row->most));
+    return wrong(spec, "the argument " + std::string{row->argument} + " is a number from " +
+                         std::to_string(row->least) + " to " + std::to_string(row->most));
   return std::nullopt;
 }
 
@@ -125,15 +143,18 @@ std::optional<failure> read_place(std::string_view spec, std::string_view text, 
 
 } // namespace
 
-std::span<const fault_row> fault_table() { return table; }
-std::string_view name_of(fault_kind kind) { return table.at(static_cast<std::size_t>(kind)).name; }
+std::span<const fault_row> fault_table() {
+  return table;
+}
+std::string_view name_of(fault_kind kind) {
+  return table.at(static_cast<std::size_t>(kind)).name;
+}
 
 expected<fault_rule> parse_fault(std::string_view spec) {
   fault_rule rule;
   auto text = spec;
   trim(text);
-  bool chance = take_number(text, '%', rule.percent);
-  trim(text);
+  bool chance = take_percent(text, rule.percent);
   if (rule.percent == 0 || rule.percent > 100)
     return wrong(spec, "PERCENT is a number from 1 to 100");
   bool counted = take_times(text, rule.times);
@@ -163,10 +184,11 @@ std::string fault_help() {
       name += ":" + std::string{row.argument};
     text += "  " + name + std::string(name.size() < 16 ? 16 - name.size() : 1, ' ') + std::string{row.summary} + "\n";
   }
-  text += "PATH is a prefix, without the state prefix unless it begins with /s/. FIRST counts matching requests from 1;\n"
-          "TIMES (default 1, x* for all) follows #FIRST or a space; %PERCENT hits by a seeded draw. Examples:\n"
-          "  --fault 'status:503@POST /api/settings'   --fault 'answer-lost@POST /api/secrets#2'\n"
-          "  --fault 'reset@/api x*'                   --fault 'status:500@/api %5'\n";
+  text +=
+    "PATH is a prefix, without the state prefix unless it begins with /s/. FIRST counts matching requests from 1;\n"
+    "TIMES (default 1, x* for all) follows #FIRST or a space; %PERCENT hits by a seeded draw. Examples:\n"
+    "  --fault 'status:503@POST /api/settings'   --fault 'answer-lost@POST /api/secrets#2'\n"
+    "  --fault 'reset@/api x*'                   --fault 'status:500@/api %5'\n";
   return text;
 }
 

@@ -5,8 +5,8 @@
 //
 // PATH is a prefix of the request's path without its state prefix, or with it when it begins with /s/. FIRST counts
 // matching requests from 1 (default 1). TIMES is how many of them are hit from there (default 1, x* all); it follows
-// '#FIRST' or a space, because a path may end in x and digits. PERCENT of those are hit, by a seeded draw; with it TIMES
-// is '*' unless given. Examples:
+// '#FIRST' or a space, because a path may end in x and digits. PERCENT of those are hit, by a seeded draw; with it
+// TIMES is '*' unless given. Examples:
 //   status:503@POST /api/settings        the first POST of the settings is answered with 503
 //   answer-lost@POST /api/secrets#2      the second secret is stored and its answer lost
 //   reset@/api x*                        nothing under /api is ever answered
@@ -26,18 +26,35 @@
 namespace nestor::nested_server {
 
 enum class fault_kind : std::uint8_t {
-  refuse, reset, hang, slow, status, busy, truncated, cut, page, no_effect, wrong_effect, answer_lost, answer_hangs,
-  trickle, git_unreachable, restart, die, die_after, count_
+  refuse,
+  reset,
+  hang,
+  slow,
+  status,
+  busy,
+  truncated,
+  cut,
+  page,
+  no_effect,
+  wrong_effect,
+  answer_lost,
+  answer_hangs,
+  trickle,
+  git_unreachable,
+  restart,
+  die,
+  die_after,
+  count_
 };
 
 struct fault_row {
   fault_kind kind;
   std::string_view name;
-  std::string_view argument;        ///< what the argument is; empty: there is none
-  std::int64_t fallback;            ///< the argument when none is given
+  std::string_view argument; ///< what the argument is; empty: there is none
+  std::int64_t fallback;     ///< the argument when none is given
   std::int64_t least;
   std::int64_t most;
-  std::string_view path;            ///< the default one
+  std::string_view path; ///< the default one
   std::string_view summary;
 };
 /// In the order of the enumeration.
@@ -50,7 +67,7 @@ struct fault_rule {
   std::optional<http::method> verb; ///< nothing: every method
   std::string path;                 ///< prefix; empty: every path
   std::uint32_t first = 1;
-  std::uint32_t times = 1;          ///< 0: all from `first` on
+  std::uint32_t times = 1; ///< 0: all from `first` on
   std::uint32_t percent = 100;
 };
 

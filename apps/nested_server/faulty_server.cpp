@@ -55,7 +55,7 @@ bool good(const http::response& r) {
 } // namespace
 
 faulty_server::faulty_server(model_options options, fault_plan faults, instant started)
-  : model_(std::move(options), started), faults_(std::move(faults)) {}
+    : model_(std::move(options), started), faults_(std::move(faults)) {}
 
 wire_reply faulty_server::handle(const http::request& request, instant now, std::string_view client) {
   if (!faults_.empty())

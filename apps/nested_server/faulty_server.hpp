@@ -21,7 +21,7 @@ struct wire_reply {
   way how = way::answer;
   http::response response;
   milliseconds delay{0};
-  milliseconds per_byte{0};  ///< more than 0: the body goes byte by byte
+  milliseconds per_byte{0}; ///< more than 0: the body goes byte by byte
   /// The connection ends after that many bytes of the body, though more were announced.
   std::size_t body_sent = std::numeric_limits<std::size_t>::max();
 };

@@ -119,7 +119,8 @@ void store_git_provider(exchange& x) {
   auto token = text_member(*given, "token");
   if (token_refused(x, token))
     return refuse_token(x, name);
-  x.state.git_providers[name] = {wiped_string{token}, optional_text_member(*given, "user_id"), optional_text_member(*given, "host")};
+  x.state.git_providers[name] = {wiped_string{token}, optional_text_member(*given, "user_id"),
+                                 optional_text_member(*given, "host")};
   done(x);
 }
 
@@ -175,8 +176,12 @@ void remove(exchange& x, Map& from) {
   done(x);
 }
 
-void delete_git_provider(exchange& x) { remove(x, x.state.git_providers); }
-void delete_secret(exchange& x) { remove(x, x.state.secrets); }
+void delete_git_provider(exchange& x) {
+  remove(x, x.state.git_providers);
+}
+void delete_secret(exchange& x) {
+  remove(x, x.state.secrets);
+}
 
 using enum http::method;
 constexpr std::array routes{

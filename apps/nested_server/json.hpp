@@ -1,5 +1,5 @@
-// JSON documents as the nested server keeps them: nlohmann's tree over strings whose heap memory is wiped. Knows no HTTP.
-// A tree, unlike in the node, because this side stores, merges and echoes what it was sent.
+// JSON documents as the nested server keeps them: nlohmann's tree over strings whose heap memory is wiped. Knows no
+// HTTP. A tree, unlike in the node, because this side stores, merges and echoes what it was sent.
 #pragma once
 
 #include <nestor/core/secret.hpp>

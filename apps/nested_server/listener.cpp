@@ -1,6 +1,8 @@
 #include <nested_server/connection.hpp>
 #include <nested_server/listener.hpp>
 
+#include <nestor/io/clock.hpp>
+
 #include <boost/asio/signal_set.hpp>
 
 #include <chrono>
@@ -20,13 +22,8 @@ constexpr std::chrono::seconds tick_every{5};
 constexpr int idle_ticks = idle_seconds / 5;
 constexpr milliseconds accept_pause{50}; // when descriptors have run out, until some are free again
 
-instant steady_now() {
-  auto since = std::chrono::steady_clock::now().time_since_epoch();
-  return {std::chrono::duration_cast<microseconds>(since).count()};
-}
-
-void after(asio::io_context& io, milliseconds delay, std::function<void()> what) {
-  auto timer = std::make_shared<asio::steady_timer>(io, delay);
+void after(asio::io_context& context, milliseconds delay, std::function<void()> what) {
+  auto timer = std::make_shared<asio::steady_timer>(context, delay);
   timer->async_wait([timer, what = std::move(what)](error failed) {
     if (!failed)
       what();
@@ -42,19 +39,19 @@ struct listener::parts {
   };
   using connection_list = boost::intrusive::list<connection, boost::intrusive::constant_time_size<false>>;
 
-  asio::io_context io{1};
+  asio::io_context context{1};
   std::shared_ptr<connection_world> world = std::make_shared<connection_world>();
   connection_list open;
   std::vector<std::unique_ptr<port>> ports;
-  asio::steady_timer ticker{io};
-  asio::signal_set signals{io};
+  asio::steady_timer ticker{context};
+  asio::signal_set signals{context};
 
   void accept(port& p) {
     p.acceptor.async_accept([this, &p](error failed, tcp::socket socket) {
       if (failed == asio::error::operation_aborted)
         return;
       if (failed)
-        return after(io, accept_pause, [this, &p] { accept(p); });
+        return after(context, accept_pause, [this, &p] { accept(p); });
       if (world->open < connections_max) {
         auto made = std::make_shared<connection>(std::move(socket), p.who, world);
         open.push_back(*made);
@@ -80,9 +77,11 @@ listener::listener(listener_world world) : parts_(std::make_unique<parts>()) {
   auto& given = parts_->world->given;
   given = std::move(world);
   if (!given.now)
-    given.now = steady_now;
+    given.now = io::steady_now;
   if (!given.later)
-    given.later = [&io = parts_->io](milliseconds delay, std::function<void()> what) { after(io, delay, std::move(what)); };
+    given.later = [&context = parts_->context](milliseconds delay, std::function<void()> what) {
+      after(context, delay, std::move(what));
+    };
   if (!given.die)
     given.die = [] { std::_Exit(1); };
   parts_->tick();
@@ -96,7 +95,8 @@ std::uint16_t listener::listen(const std::string& address, std::uint16_t port, s
   if (failed)
     throw std::system_error(failed, "'" + address + "' is not an address");
   try {
-    auto made = std::make_unique<parts::port>(parts::port{tcp::acceptor{parts_->io, tcp::endpoint{where, port}}, std::move(who)});
+    auto made = std::make_unique<parts::port>(
+      parts::port{tcp::acceptor{parts_->context, tcp::endpoint{where, port}}, std::move(who)});
     auto chosen = made->acceptor.local_endpoint().port();
     parts_->accept(*parts_->ports.emplace_back(std::move(made)));
     return chosen;
@@ -110,13 +110,21 @@ void listener::stop_on_signals() {
   parts_->signals.add(SIGINT);
   parts_->signals.async_wait([this](error failed, int) {
     if (!failed)
-      parts_->io.stop();
+      parts_->context.stop();
   });
 }
 
-void listener::run() { parts_->io.run(); }
-void listener::stop() { parts_->io.stop(); }
-std::size_t listener::connections() const { return parts_->world->open; }
-asio::io_context& listener::io() { return parts_->io; }
+void listener::run() {
+  parts_->context.run();
+}
+void listener::stop() {
+  parts_->context.stop();
+}
+std::size_t listener::connections() const {
+  return parts_->world->open;
+}
+asio::io_context& listener::io() {
+  return parts_->context;
+}
 
 } // namespace nestor::nested_server

@@ -1,5 +1,5 @@
-// The sockets of the nested server: one thread, any number of ports, HTTP/1.1 with keep-alive. Boost does not show here.
-// It knows nothing of dialects; a `site` answers.
+// The sockets of the nested server: one thread, any number of ports, HTTP/1.1 with keep-alive. Boost does not show
+// here. It knows nothing of dialects; a `site` answers.
 #pragma once
 
 #include <nested_server/site.hpp>

@@ -3,13 +3,14 @@
 #include <nested_server/actions.hpp>
 #include <nested_server/listener.hpp>
 
+#include <nestor/io/clock.hpp>
+
 #include <CLI/CLI.hpp>
 
 #include <charconv>
-#include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <iostream>
-#include <limits>
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -65,8 +66,8 @@ std::optional<std::pair<std::uint16_t, std::uint16_t>> port_range(std::string_vi
     auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), out);
     return !digits.empty() && error == std::errc{} && end == digits.data() + digits.size();
   };
-  bool good = dash != std::string_view::npos && read(text.substr(0, dash), first) && read(text.substr(dash + 1), last) &&
-              first > 0 && first <= last;
+  bool good = dash != std::string_view::npos && read(text.substr(0, dash), first) &&
+              read(text.substr(dash + 1), last) && first > 0 && first <= last;
   return good ? std::optional{std::pair{first, last}} : std::nullopt;
 }
 
@@ -105,25 +106,34 @@ void raise_descriptor_limit() {
 void describe(CLI::App& app, options& o) {
   app.add_option("--port", o.port, "Port to listen on; 0 takes a free one")->envname("PORT")->capture_default_str();
   app.add_option("--ports", o.ports, "Listen on every port of a range A-B instead, each a server of its own");
-  app.add_option("--bind", o.bind, "Address to listen on; another than loopback needs SESSION_API_KEY")->capture_default_str();
-  app.add_option("--dialect", o.model.dialect, "Which nested server to be")->check(CLI::IsMember({"openhands", "generic"}))->capture_default_str();
+  app.add_option("--bind", o.bind, "Address to listen on; another than loopback needs SESSION_API_KEY")
+    ->capture_default_str();
+  app.add_option("--dialect", o.model.dialect, "Which nested server to be")
+    ->check(CLI::IsMember({"openhands", "generic"}))
+    ->capture_default_str();
   app.add_option("--fault", o.faults, "Misbehave; may be repeated, see below");
   app.add_option("--fault-once", o.fault_once, "The faults are for the first process that creates this file only");
   app.add_option("--fault-seed", o.fault_seed, "Seed of faults with a percentage")->capture_default_str();
   app.add_flag("!--no-rate-limit", o.model.rate_limit, "openhands: neither delay nor refuse many requests in a second");
   app.add_flag("!--no-reads", o.model.reads, "generic: do not offer the optional GETs");
-  app.add_option("--refuse-token", o.model.refused_tokens, "Git tokens with this prefix are refused; may be repeated")->capture_default_str();
-  app.add_option("--server-info-ms", [&o](const CLI::results_t& given) {
-    std::int64_t ms = 0;
-    if (!CLI::detail::lexical_cast(given.front(), ms) || ms < 0)
-      return false;
-    o.model.server_info_delay = milliseconds{ms};
-    return true;
-  }, "openhands: /server_info takes so long, as the original does (100)");
-  app.add_option("--actions-port", o.actions_port, "Port for POST /execute_action; 0 takes a free one. It runs commands");
+  app.add_option("--refuse-token", o.model.refused_tokens, "Git tokens with this prefix are refused; may be repeated")
+    ->capture_default_str();
+  app.add_option(
+    "--server-info-ms",
+    [&o](const CLI::results_t& given) {
+      std::int64_t ms = 0;
+      if (!CLI::detail::lexical_cast(given.front(), ms) || ms < 0)
+        return false;
+      o.model.server_info_delay = milliseconds{ms};
+      return true;
+    },
+    "openhands: /server_info takes so long, as the original does (100)");
+  app.add_option("--actions-port", o.actions_port,
+                 "Port for POST /execute_action; 0 takes a free one. It runs commands");
   app.add_flag("--admin", o.admin, "Answer /_admin/: shows everything in clear; for tests, on loopback only");
   app.footer("Environment: PORT, SESSION_API_KEY (without it everything is open), ALLOW_SET_CONVERSATION_ID=0.\n"
-             "Each path prefix /s/NAME is a server of its own.\n\n" + fault_help());
+             "Each path prefix /s/NAME is a server of its own.\n\n" +
+             fault_help());
 }
 
 std::optional<std::string> objection(const options& o) {
@@ -141,12 +151,12 @@ int serve(const options& o, std::vector<fault_rule> rules) {
   raise_descriptor_limit();
   listener server;
   server.stop_on_signals();
-  auto since = std::chrono::steady_clock::now().time_since_epoch();
-  instant started{std::chrono::duration_cast<microseconds>(since).count()};
+  auto started = io::steady_now();
   auto range = port_range(o.ports).value_or(std::pair{o.port, o.port});
   for (unsigned port = range.first; port <= range.second; ++port) {
     faulty_server model{o.model, fault_plan{rules, o.fault_seed}, started};
-    auto chosen = server.listen(o.bind, static_cast<std::uint16_t>(port), std::make_shared<model_site>(std::move(model), o.admin));
+    auto chosen =
+      server.listen(o.bind, static_cast<std::uint16_t>(port), std::make_shared<model_site>(std::move(model), o.admin));
     if (port == range.first)
       std::cout << "listening on " << o.bind << ":" << chosen;
   }
@@ -171,9 +181,7 @@ int main(int argc, char** argv) {
   describe(app, o);
   try {
     app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : exit_usage;
-  }
+  } catch (const CLI::ParseError& e) { return app.exit(e) == 0 ? 0 : exit_usage; }
   if (auto wrong = objection(o))
     return usage(*wrong);
   auto rules = rules_of(o);

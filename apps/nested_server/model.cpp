@@ -32,7 +32,10 @@ bool same_key(std::string_view a, std::string_view b) {
 }
 
 int hex_value(char c) {
-  return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+  return c >= '0' && c <= '9'   ? c - '0'
+         : c >= 'a' && c <= 'f' ? c - 'a' + 10
+         : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                : -1;
 }
 
 /// Percent-decoded as frameworks do it before they route: an encoded slash is a slash. Malformed ones stay as they are.
@@ -123,7 +126,7 @@ target_parts parts_of(std::string_view target) {
 }
 
 server_model::server_model(model_options options, instant started)
-  : options_(std::move(options)), dialect_(model_named(options_.dialect)), started_(started) {
+    : options_(std::move(options)), dialect_(model_named(options_.dialect)), started_(started) {
   if (!dialect_)
     throw std::invalid_argument("there is no dialect '" + options_.dialect + "'; there are: openhands, generic");
 }

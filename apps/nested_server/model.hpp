@@ -1,5 +1,5 @@
-// The nested server without a network: request in, answer out. No socket, no clock, no thread; cheap to make and to ask,
-// so that a fault loop can run whole start-ups against thousands of them. Answers follow the contract page
+// The nested server without a network: request in, answer out. No socket, no clock, no thread; cheap to make and to
+// ask, so that a fault loop can run whole start-ups against thousands of them. Answers follow the contract page
 // (nested-server.md §3, and architecture §1 for `generic`) where it says something, its oddities included.
 #pragma once
 
@@ -21,13 +21,13 @@ namespace nestor::nested_server {
 struct dialect_model;
 
 struct model_options {
-  std::string dialect = "openhands";                 ///< openhands generic
-  secret session_key;                                ///< empty: no authentication
-  bool rate_limit = true;                            ///< of dialects that have one
-  bool reads = true;                                 ///< generic: offer the optional GETs
-  bool choose_conversation_id = true;                ///< accept `conversation_id` (ALLOW_SET_CONVERSATION_ID)
-  std::vector<std::string> refused_tokens{"bad"};    ///< git tokens with one of these prefixes are refused
-  milliseconds server_info_delay{100};               ///< openhands: it measures the CPU for that long
+  std::string dialect = "openhands";              ///< openhands generic
+  secret session_key;                             ///< empty: no authentication
+  bool rate_limit = true;                         ///< of dialects that have one
+  bool reads = true;                              ///< generic: offer the optional GETs
+  bool choose_conversation_id = true;             ///< accept `conversation_id` (ALLOW_SET_CONVERSATION_ID)
+  std::vector<std::string> refused_tokens{"bad"}; ///< git tokens with one of these prefixes are refused
+  milliseconds server_info_delay{100};            ///< openhands: it measures the CPU for that long
 };
 
 /// What is wrong with the world while one request is answered.

@@ -1,5 +1,5 @@
-// The V0 server's conversations, as far as an orchestrator sees them: they start when settings and an LLM key are there,
-// they have a status, and what is said to them can be read back. No agent answers here.
+// The V0 server's conversations, as far as an orchestrator sees them: they start when settings and an LLM key are
+// there, they have a status, and what is said to them can be read back. No agent answers here.
 #include <nested_server/exchange.hpp>
 
 #include <algorithm>
@@ -28,7 +28,7 @@ constexpr std::array start_rules{
 constexpr std::array message_rules{field_rule{"message", text, false, true}};
 constexpr std::array restart_rules{field_rule{"providers_set", texts}};
 
-constexpr std::size_t id_max = 100;    // characters, as there
+constexpr std::size_t id_max = 100; // characters, as there
 constexpr std::int64_t events_page_default = 20;
 constexpr std::int64_t events_page_max = 100;
 
@@ -113,7 +113,8 @@ wiped_json message_event(std::string_view message) {
 conversation* conversation_of(exchange& x) {
   auto id = x.parameter;
   bool control = std::ranges::any_of(id, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-  if (id.size() > id_max || control || id.find("..") != std::string_view::npos || id.find('\\') != std::string_view::npos) {
+  if (id.size() > id_max || control || id.find("..") != std::string_view::npos ||
+      id.find('\\') != std::string_view::npos) {
     x.answer(400, R"({"detail":"Invalid conversation ID"})");
     return nullptr;
   }
@@ -227,7 +228,10 @@ void show_events(exchange& x) {
   if (!start || !end || !limit) {
     schema_faults faults;
     constexpr place query{nullptr, "query", 0};
-    faults.add("int_parsing", within(query, !start ? "start_id" : !end ? "end_id" : "limit"),
+    faults.add("int_parsing",
+               within(query, !start ? "start_id"
+                             : !end ? "end_id"
+                                    : "limit"),
                "Input should be a valid integer, unable to parse string as an integer", wiped_string{x.query});
     return x.refuse(faults);
   }

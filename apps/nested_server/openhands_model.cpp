@@ -1,5 +1,5 @@
-// The V0 server's configuration routes, oddities included (contract §3): a partial POST resets what it omits, the map of
-// git providers is replaced and only its last verdict counts, secrets are created and never changed.
+// The V0 server's configuration routes, oddities included (contract §3): a partial POST resets what it omits, the map
+// of git providers is replaced and only its last verdict counts, secrets are created and never changed.
 #include <nested_server/exchange.hpp>
 
 #include <nestor/nested/json_text.hpp>
@@ -15,8 +15,8 @@ enum class on_null : std::uint8_t { reset, keep };
 struct setting {
   field_rule rule;
   on_null null = on_null::reset;
-  bool key = false;                      ///< never shown; "" or blanks clear it
-  std::string_view fallback = "null";    ///< JSON text of what stands there when nothing was given
+  bool key = false;                   ///< never shown; "" or blanks clear it
+  std::string_view fallback = "null"; ///< JSON text of what stands there when nothing was given
 };
 
 using enum field_kind;

@@ -15,7 +15,8 @@ rate_limiter::client_times& rate_limiter::times_of(std::string_view client) {
 
 rate_verdict rate_limiter::admit(std::string_view client, instant now) {
   auto& seen = times_of(client);
-  auto recent = static_cast<std::size_t>(std::count_if(seen.times.begin(), seen.times.begin() + static_cast<std::ptrdiff_t>(seen.kept),
+  auto recent = static_cast<std::size_t>(std::count_if(seen.times.begin(),
+                                                       seen.times.begin() + static_cast<std::ptrdiff_t>(seen.kept),
                                                        [&](instant at) { return now - at < rate_window; }));
   auto count = recent + 1;
   seen.latest = now;
@@ -25,7 +26,9 @@ rate_verdict rate_limiter::admit(std::string_view client, instant now) {
     seen.times[seen.oldest] = now;
     seen.oldest = (seen.oldest + 1) % seen.times.size();
   }
-  return count > refused_after ? rate_verdict::refuse : count > delayed_after ? rate_verdict::delay : rate_verdict::pass;
+  return count > refused_after   ? rate_verdict::refuse
+         : count > delayed_after ? rate_verdict::delay
+                                 : rate_verdict::pass;
 }
 
 } // namespace nestor::nested_server

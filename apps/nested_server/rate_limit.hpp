@@ -12,11 +12,11 @@
 
 namespace nestor::nested_server {
 
-inline constexpr std::size_t delayed_after = 10;            ///< requests within `rate_window` that pass at once
-inline constexpr std::size_t refused_after = 20;            ///< … beyond which they are refused
+inline constexpr std::size_t delayed_after = 10; ///< requests within `rate_window` that pass at once
+inline constexpr std::size_t refused_after = 20; ///< … beyond which they are refused
 inline constexpr microseconds rate_window{1'000'000};
 inline constexpr milliseconds rate_delay{1'000};
-inline constexpr std::size_t rate_clients_max = 64;         ///< addresses remembered; the longest silent one is forgotten
+inline constexpr std::size_t rate_clients_max = 64; ///< addresses remembered; the longest silent one is forgotten
 
 enum class rate_verdict : std::uint8_t { pass, delay, refuse };
 

@@ -70,20 +70,22 @@ void coerce_integer(wiped_json& value, const field_rule& rule, const place& wher
     value = value.get<bool>() ? 1 : 0;
   } else if (value.is_number_float()) {
     if (!integral(value.get<double>()))
-      return faults.add("int_from_float", where, "Input should be a valid integer, got a number with a fractional part", value);
+      return faults.add("int_from_float", where, "Input should be a valid integer, got a number with a fractional part",
+                        value);
     value = static_cast<std::int64_t>(value.get<double>());
   } else if (value.is_string()) {
     auto number = number_in(text_of(value));
     if (!number || !integral(*number))
-      return faults.add("int_parsing", where, "Input should be a valid integer, unable to parse string as an integer", value);
+      return faults.add("int_parsing", where, "Input should be a valid integer, unable to parse string as an integer",
+                        value);
     value = static_cast<std::int64_t>(*number);
   } else if (!value.is_number_integer()) {
     return faults.add("int_type", where, "Input should be a valid integer", value);
   }
   auto number = value.get<std::int64_t>();
   if (number < rule.least)
-    faults.add("greater_than_equal", where, "Input should be greater than or equal to " + std::to_string(rule.least), value,
-               "{\"ge\":" + std::to_string(rule.least) + "}");
+    faults.add("greater_than_equal", where, "Input should be greater than or equal to " + std::to_string(rule.least),
+               value, "{\"ge\":" + std::to_string(rule.least) + "}");
   else if (number > rule.most)
     faults.add("less_than_equal", where, "Input should be less than or equal to " + std::to_string(rule.most), value,
                "{\"le\":" + std::to_string(rule.most) + "}");
@@ -95,7 +97,8 @@ void coerce_decimal(wiped_json& value, const place& where, schema_faults& faults
   } else if (value.is_string()) {
     auto number = number_in(text_of(value));
     if (!number)
-      return faults.add("float_parsing", where, "Input should be a valid number, unable to parse string as a number", value);
+      return faults.add("float_parsing", where, "Input should be a valid number, unable to parse string as a number",
+                        value);
     value = *number;
   } else if (value.is_number()) {
     value = value.get<double>();
@@ -111,7 +114,8 @@ std::optional<bool> truth_in(const wiped_json& value) {
   }
   auto is_one_of = [text = text_of(value)](std::span<const std::string_view> words) {
     return std::ranges::any_of(words, [&](std::string_view word) {
-      return std::ranges::equal(word, text, {}, {}, [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+      return std::ranges::equal(word, text, {}, {},
+                                [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
     });
   };
   constexpr std::array<std::string_view, 6> yes{"true", "1", "yes", "on", "y", "t"};

@@ -18,8 +18,12 @@ struct place {
   std::size_t index = 0; ///< counts when `name` has no characters at all (data() == nullptr)
 };
 inline constexpr place whole_body{nullptr, "body", 0};
-inline place within(const place& outer, std::string_view name) { return {&outer, name, 0}; }
-inline place within(const place& outer, std::size_t index) { return {&outer, {}, index}; }
+inline place within(const place& outer, std::string_view name) {
+  return {&outer, name, 0};
+}
+inline place within(const place& outer, std::size_t index) {
+  return {&outer, {}, index};
+}
 
 /// Collects what is wrong with a body.
 class schema_faults {
@@ -36,15 +40,15 @@ private:
 };
 
 enum class field_kind : std::uint8_t {
-  text,      ///< a string and nothing else
-  integer,   ///< 50, 50.0, "50", true
-  decimal,   ///< 0.5, "0.5", 1
-  truth,     ///< true, 1, "yes" …
-  texts,     ///< an array of strings
-  text_map,  ///< an object whose values are strings
-  mcp,       ///< the MCP configuration
+  text,         ///< a string and nothing else
+  integer,      ///< 50, 50.0, "50", true
+  decimal,      ///< 0.5, "0.5", 1
+  truth,        ///< true, 1, "yes" …
+  texts,        ///< an array of strings
+  text_map,     ///< an object whose values are strings
+  mcp,          ///< the MCP configuration
   git_provider, ///< one of `git_provider_names`
-  object,    ///< any object
+  object,       ///< any object
 };
 
 /// One field of a schema. Absence is always allowed unless `required`.

@@ -43,17 +43,17 @@ inline constexpr std::size_t conversations_max = 1'000;
 inline constexpr std::size_t events_max = 10'000;
 
 struct server_state {
-  std::optional<wiped_json> settings;            ///< an object; nothing before the first POST
+  std::optional<wiped_json> settings; ///< an object; nothing before the first POST
   std::map<std::string, git_provider_entry, std::less<>> git_providers;
   std::map<std::string, secret_entry, std::less<>> secrets;
-  bool secret_store = false;                     ///< the V0 server's secrets file exists
+  bool secret_store = false; ///< the V0 server's secrets file exists
   std::map<std::string, conversation, std::less<>> conversations;
   std::uint64_t next_conversation = 1;
 
-  instant started;                               ///< of the server; uptime counts from here
-  instant active;                                ///< latest request under /api
+  instant started; ///< of the server; uptime counts from here
+  instant active;  ///< latest request under /api
   rate_limiter limiter;
-  std::vector<std::uint32_t> requests;           ///< by route of the dialect's table; the last is everything else
+  std::vector<std::uint32_t> requests; ///< by route of the dialect's table; the last is everything else
 };
 
 /// Requests being answered at this moment, counted by whoever carries them. Not part of the state: it survives a reset.
