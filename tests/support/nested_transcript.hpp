@@ -16,7 +16,9 @@ inline http::response answer(std::uint16_t status, std::string_view body,
   return {status, std::move(headers), wiped_string{body}};
 }
 
-inline secret text_secret(std::string_view text) { return secret::copy_of(text); }
+inline secret text_secret(std::string_view text) {
+  return secret::copy_of(text);
+}
 
 inline std::shared_ptr<const digest_key> some_key() {
   return std::make_shared<const digest_key>(digest_key{7, text_secret("0123456789abcdef0123456789abcdef")});
@@ -27,7 +29,7 @@ using canned = std::map<std::string, std::vector<http_reply>>;
 
 struct outcome_of_run {
   push_plan::action last;
-  std::vector<std::string> asked;   ///< "POST /api/secrets {body}"
+  std::vector<std::string> asked; ///< "POST /api/secrets {body}"
   std::vector<std::string> targets;
   std::vector<bool> mutated;
   milliseconds waited{0};
@@ -101,7 +103,8 @@ inline configuration usual() {
   configuration c;
   c.settings = R"({"agent":"CodeActAgent","llm_api_key":"CANARY-llm","llm_model":"m"})";
   c.secret_settings = {"/llm_api_key"};
-  c.git_providers = {{"github", text_secret("CANARY-gh"), {}, {}}, {"gitlab", text_secret("CANARY-gl"), "git.acme.test", {}}};
+  c.git_providers = {{"github", text_secret("CANARY-gh"), {}, {}},
+                     {"gitlab", text_secret("CANARY-gl"), "git.acme.test", {}}};
   c.secrets = {{"API_TOKEN", text_secret("CANARY-api"), ""}, {"DEPLOY_KEY", text_secret("CANARY-deploy"), "ships it"}};
   return c;
 }

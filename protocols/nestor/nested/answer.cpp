@@ -70,12 +70,10 @@ outcome judge_client_error(const question& asked, const http::response& r, const
       if (asked.about == topic::write_secret && facts.already_exists)
         return {kind::exists, false, failure_at(asked, errc::not_confirmed, "already there", r.status)};
       return refused(asked, errc::configuration_refused, "refused by the nested server", r);
-    case 413:
-      return refused(asked, errc::configuration_refused, "too large for the nested server", r);
+    case 413: return refused(asked, errc::configuration_refused, "too large for the nested server", r);
     case 422: // its body echoes the values
       return refused(asked, errc::configuration_refused, "not valid for the nested server", r);
-    case 401:
-      return judge_unauthorized(asked, r, facts);
+    case 401: return judge_unauthorized(asked, r, facts);
     case 403:
       if (facts.detail)
         return refused(asked, errc::session_key_refused, "needs a session key, and ours was refused", r);
@@ -86,15 +84,11 @@ outcome judge_client_error(const question& asked, const http::response& r, const
       if (asked.about == topic::read_settings && facts.settings_not_found)
         return {kind::missing, false, failure_at(asked, errc::not_confirmed, "not there", r.status)};
       return again(asked, errc::nested_protocol, "no such path on this server: another dialect?", r, false);
-    case 408:
-      return again(asked, errc::nested_timeout, "took too long", r, true);
-    case 409:
-      return again(asked, errc::nested_error, "a conflict inside the nested server", r, false);
+    case 408: return again(asked, errc::nested_timeout, "took too long", r, true);
+    case 409: return again(asked, errc::nested_error, "a conflict inside the nested server", r, false);
     case 425:
-    case 429:
-      return again(asked, errc::nested_busy, "too fast for the nested server", r, false);
-    default:
-      return again(asked, errc::nested_protocol, "answered with a status the dialect does not define", r, false);
+    case 429: return again(asked, errc::nested_busy, "too fast for the nested server", r, false);
+    default: return again(asked, errc::nested_protocol, "answered with a status the dialect does not define", r, false);
   }
 }
 

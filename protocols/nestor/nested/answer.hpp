@@ -13,8 +13,15 @@ namespace nestor::nested {
 
 /// What a question is about; decides what its answers mean.
 enum class topic : std::uint8_t {
-  read_settings, read_git_providers, read_secrets,
-  write_settings, write_git_provider, clear_git_providers, write_secret, delete_secret, delete_git_provider
+  read_settings,
+  read_git_providers,
+  read_secrets,
+  write_settings,
+  write_git_provider,
+  clear_git_providers,
+  write_secret,
+  delete_secret,
+  delete_git_provider
 };
 
 /// One request of a run, before it becomes HTTP.
@@ -22,14 +29,14 @@ struct question {
   topic about = topic::read_settings;
   step at = step::settings;
   http::method verb = http::method::get;
-  std::string path;             ///< without the URL's prefix, percent-encoded
+  std::string path; ///< without the URL's prefix, percent-encoded
   wiped_string body;
   milliseconds timeout{};
-  std::string subject;          ///< name of the git provider or secret; failures may say it
-  std::uint16_t success = 200;  ///< the status that means done
-  bool strict = true;           ///< success needs a JSON object without `error`; otherwise 201 and 204 are as good
-  bool keyed = true;            ///< carries the session key
-  bool mutates = false;         ///< the server may hold something of ours, or less than before, once it was sent
+  std::string subject;         ///< name of the git provider or secret; failures may say it
+  std::uint16_t success = 200; ///< the status that means done
+  bool strict = true;          ///< success needs a JSON object without `error`; otherwise 201 and 204 are as good
+  bool keyed = true;           ///< carries the session key
+  bool mutates = false;        ///< the server may hold something of ours, or less than before, once it was sent
 };
 
 struct outcome {
@@ -53,10 +60,10 @@ inline constexpr milliseconds retry_after_max{60'000};
 struct answer_facts {
   enum class shape : std::uint8_t { empty, object, other_json, html, broken };
   shape body = shape::empty;
-  bool error = false;             ///< a member `error` that is not null
-  bool detail = false;            ///< a member `detail`
-  bool already_exists = false;    ///< `message` or `error` says so
-  bool settings_not_found = false;///< `error` says so
+  bool error = false;              ///< a member `error` that is not null
+  bool detail = false;             ///< a member `detail`
+  bool already_exists = false;     ///< `message` or `error` says so
+  bool settings_not_found = false; ///< `error` says so
 };
 answer_facts facts_of(const http::response& r);
 /// From the first character alone, for answers that are read whole afterwards: an object is taken for a whole one.

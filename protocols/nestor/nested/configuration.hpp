@@ -67,7 +67,7 @@ struct delivery {
   std::optional<digest> settings;
   std::vector<std::pair<std::string, digest>> git_providers; ///< sorted by name
   std::vector<std::pair<std::string, digest>> secrets;       ///< sorted by name
-  std::vector<std::string> settings_members;                 ///< top-level settings that have a value, sorted; names only
+  std::vector<std::string> settings_members; ///< top-level settings that have a value, sorted; names only
   friend bool operator==(const delivery&, const delivery&) = default;
 };
 

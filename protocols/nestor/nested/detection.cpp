@@ -73,7 +73,8 @@ detected detection_heard(detection& d, const question& asked, const http::respon
     return std::string{"openhands"};
   if (index == 0 && r.status == 401 && facts.detail)
     return judged.why;
-  bool broken = r.status == 200 && (facts.body == answer_facts::shape::broken || facts.body == answer_facts::shape::html);
+  bool broken =
+    r.status == 200 && (facts.body == answer_facts::shape::broken || facts.body == answer_facts::shape::html);
   bool trouble = r.status >= 500 || r.status == 429 || r.status == 408 || r.status == 425 || broken ||
                  (index == 0 && r.status == 401 && facts.error);
   if (trouble) {

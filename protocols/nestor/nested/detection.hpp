@@ -1,5 +1,5 @@
-// `auto`: which dialect a nested server speaks, found out with GETs alone. A server in trouble (5xx, no answer) is asked
-// again and is never evidence; `generic` is never chosen, because a server that says nothing about itself may be
+// `auto`: which dialect a nested server speaks, found out with GETs alone. A server in trouble (5xx, no answer) is
+// asked again and is never evidence; `generic` is never chosen, because a server that says nothing about itself may be
 // anything. It refuses to know the dialects' insides: it knows what each shows of itself.
 #pragma once
 
@@ -15,10 +15,10 @@ namespace nestor::nested {
 
 /// What one round of looking has seen so far.
 struct detection {
-  std::uint8_t asked = 0;                         ///< of the round's questions, how many were answered
-  std::array<std::uint16_t, 3> statuses{};        ///< of their answers; 0: none
-  bool unsure = false;                            ///< one was in trouble: the round decides nothing
-  failure trouble{};                              ///< ... the last such
+  std::uint8_t asked = 0;                  ///< of the round's questions, how many were answered
+  std::array<std::uint16_t, 3> statuses{}; ///< of their answers; 0: none
+  bool unsure = false;                     ///< one was in trouble: the round decides nothing
+  failure trouble{};                       ///< ... the last such
 };
 
 /// What to ask next in this round; `/api/settings` first, because it alone tells the V0 server.

@@ -1,5 +1,5 @@
-// The dialect contract. A dialect is a translator: a table of pure functions over a `walk`, which holds what one run has
-// learned so far. One file and one line in dialects.def make a new one.
+// The dialect contract. A dialect is a translator: a table of pure functions over a `walk`, which holds what one run
+// has learned so far. One file and one line in dialects.def make a new one.
 //
 // D1  `name` is its key in specifications, its file's name with '-' for '_'.
 // D2  `begin` and `heard` change the walk and nothing else; `next` reads it. No clock, no randomness: the same answers
@@ -26,8 +26,8 @@ namespace nestor::nested {
 /// A git provider as a read-back shows it.
 struct shown_git_provider {
   std::string name;
-  std::string host;         ///< empty: none
-  bool host_shown = false;  ///< false: the server does not tell hosts
+  std::string host;        ///< empty: none
+  bool host_shown = false; ///< false: the server does not tell hosts
 };
 
 /// A git provider that stays as it is on the server: sent with an empty token, its own host and user.
@@ -39,46 +39,46 @@ struct kept_git_provider {
 
 /// One change to the list of secrets.
 struct secret_change {
-  bool write = false;       ///< false: delete
+  bool write = false; ///< false: delete
   std::string name;
-  std::size_t item = 0;     ///< of `configuration::secrets`, when written
-  bool known_absent = false;///< it was seen or made absent, and nobody but us writes
-  bool maybe_there = false; ///< our own write was sent and no clear answer came
-  std::uint8_t clashes = 0; ///< how often the server said "already exists"
+  std::size_t item = 0;      ///< of `configuration::secrets`, when written
+  bool known_absent = false; ///< it was seen or made absent, and nobody but us writes
+  bool maybe_there = false;  ///< our own write was sent and no clear answer came
+  std::uint8_t clashes = 0;  ///< how often the server said "already exists"
 };
 
 /// What one run has learned and where it is. Owned by the plan; `order` outlives it.
 struct walk {
   const push_order* order = nullptr;
-  delivery target;                        ///< of `order->wanted`
-  bool wrote = false;                     ///< something that mutates was sent
-  std::uint8_t at = 0;                    ///< the dialect's own: position in its list of stages
-  std::size_t item = 0;                   ///< position within the stage
+  delivery target;      ///< of `order->wanted`
+  bool wrote = false;   ///< something that mutates was sent
+  std::uint8_t at = 0;  ///< the dialect's own: position in its list of stages
+  std::size_t item = 0; ///< position within the stage
 
-  bool looked = false;                    ///< the server's settings were read in this run
-  bool settings_exist = false;            ///< ... and there were some
-  std::vector<std::string> filled;        ///< ... of those that null keeps, the ones that have a value
+  bool looked = false;             ///< the server's settings were read in this run
+  bool settings_exist = false;     ///< ... and there were some
+  std::vector<std::string> filled; ///< ... of those that null keeps, the ones that have a value
   std::vector<shown_git_provider> git_shown;
-  std::vector<std::string> secrets_listed;///< sorted
+  std::vector<std::string> secrets_listed; ///< sorted
 
   std::vector<kept_git_provider> git_kept;
-  std::vector<std::size_t> git_writes;    ///< of `configuration::git_providers`
+  std::vector<std::size_t> git_writes; ///< of `configuration::git_providers`
   std::vector<std::string> git_deletes;
-  bool git_clear = false;                 ///< the kept ones are sent once, alone, before anything is written
-  std::vector<secret_change> changes;     ///< of secrets
+  bool git_clear = false;             ///< the kept ones are sent once, alone, before anything is written
+  std::vector<secret_change> changes; ///< of secrets
 
-  bool git_swept = false;                 ///< generic: what the read-back showed too much was deleted, once
+  bool git_swept = false; ///< generic: what the read-back showed too much was deleted, once
   bool secrets_swept = false;
-  bool settings_silent = false;           ///< generic: the read-back showed none of the wanted settings
-  bool look_refused = false;              ///< generic: a read-back had no place on the server
-  bool looked_twice = false;              ///< generic: ... and was asked for again
-  bool looks_offered = false;             ///< generic: at least one read-back had the contract's form
+  bool settings_silent = false; ///< generic: the read-back showed none of the wanted settings
+  bool look_refused = false;    ///< generic: a read-back had no place on the server
+  bool looked_twice = false;    ///< generic: ... and was asked for again
+  bool looks_offered = false;   ///< generic: at least one read-back had the contract's form
 
   evidence settings_evidence = evidence::value;
   evidence git_evidence = evidence::value;
   evidence secrets_evidence = evidence::value;
-  bool drifted = false;                   ///< deep probe: the server does not hold what is wanted
-  std::string drift;                      ///< what differs, by name
+  bool drifted = false; ///< deep probe: the server does not hold what is wanted
+  std::string drift;    ///< what differs, by name
 };
 
 /// The run's work is done as far as the dialect is concerned.
@@ -90,17 +90,17 @@ using turn = std::variant<question, walked, failure>;
 
 /// Time-outs of one request, from contract §3.1.
 struct dialect_timeouts {
-  milliseconds look;               ///< a read
+  milliseconds look; ///< a read
   milliseconds settings;
-  milliseconds git_provider_each;  ///< the server tries up to four hosts, 5 s each, for every token
+  milliseconds git_provider_each; ///< the server tries up to four hosts, 5 s each, for every token
   milliseconds git_provider_more;
   milliseconds secret;
 };
 
 struct dialect {
   std::string_view name;
-  std::string_view summary;        ///< one line for the documentation
-  evidence settings;               ///< the strongest it has, per step
+  std::string_view summary; ///< one line for the documentation
+  evidence settings;        ///< the strongest it has, per step
   evidence git_providers;
   evidence secrets;
   dialect_timeouts within;

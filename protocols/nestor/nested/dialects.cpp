@@ -25,8 +25,10 @@ const digest* find(const std::vector<std::pair<std::string, digest>>& list, std:
 
 /// The public host that a server may show for a git provider that was given none.
 std::string_view public_host(std::string_view git_provider) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 4> hosts{
-    {{"github", "github.com"}, {"gitlab", "gitlab.com"}, {"bitbucket", "bitbucket.org"}, {"azure_devops", "dev.azure.com"}}};
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 4> hosts{{{"github", "github.com"},
+                                                                                {"gitlab", "gitlab.com"},
+                                                                                {"bitbucket", "bitbucket.org"},
+                                                                                {"azure_devops", "dev.azure.com"}}};
   for (const auto& [name, host] : hosts)
     if (name == git_provider)
       return host;
@@ -120,7 +122,8 @@ outcome settle_clash(walk& w, const question& asked, bool& applied) {
   if (applied)
     return {};
   if (++change.clashes > clashes_max)
-    return {outcome::kind::refused, false, failure_at(asked, errc::not_confirmed, "keeps coming back: another client writes it")};
+    return {outcome::kind::refused, false,
+            failure_at(asked, errc::not_confirmed, "keeps coming back: another client writes it")};
   change.maybe_there = false;
   auto name = change.name; // `change` moves away
   w.changes.insert(w.changes.begin() + static_cast<std::ptrdiff_t>(w.item), {.write = false, .name = name});

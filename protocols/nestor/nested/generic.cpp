@@ -1,6 +1,6 @@
 // `generic`: the idempotent contract of architecture §1: one POST per git provider and per secret, 200 each, and
-// DELETE for what went. Looking is optional: a server without the GETs is believed on its answers, and the evidence says
-// so. It refuses to assume more: nothing is inferred from what such a server does not say.
+// DELETE for what went. Looking is optional: a server without the GETs is believed on its answers, and the evidence
+// says so. It refuses to assume more: nothing is inferred from what such a server does not say.
 #include <nestor/http/url.hpp>
 #include <nestor/nested/dialect.hpp>
 #include <nestor/nested/json_text.hpp>
@@ -26,15 +26,31 @@ constexpr dialect_timeouts within{
 
 // What only a look shows to be too much sends the walk back once; a second time somebody else would be writing.
 enum class stage : std::uint8_t {
-  look, settings, git_providers, secrets, verify_settings, verify_git_providers, verify_secrets, done
+  look,
+  settings,
+  git_providers,
+  secrets,
+  verify_settings,
+  verify_git_providers,
+  verify_secrets,
+  done
 };
-constexpr std::array configuring{stage::look, stage::settings, stage::git_providers, stage::secrets,
-                                 stage::verify_settings, stage::verify_git_providers, stage::verify_secrets, stage::done};
-constexpr std::array withdrawing{stage::secrets, stage::git_providers, stage::settings, stage::verify_settings,
-                                 stage::verify_git_providers, stage::verify_secrets, stage::done};
+constexpr std::array configuring{stage::look,
+                                 stage::settings,
+                                 stage::git_providers,
+                                 stage::secrets,
+                                 stage::verify_settings,
+                                 stage::verify_git_providers,
+                                 stage::verify_secrets,
+                                 stage::done};
+constexpr std::array withdrawing{
+  stage::secrets,        stage::git_providers, stage::settings, stage::verify_settings, stage::verify_git_providers,
+  stage::verify_secrets, stage::done};
 constexpr std::array looking{stage::verify_settings, stage::verify_git_providers, stage::verify_secrets, stage::done};
 
-bool withdraws(const walk& w) { return w.order->why == purpose::withdraw; }
+bool withdraws(const walk& w) {
+  return w.order->why == purpose::withdraw;
+}
 
 stage stage_of(const walk& w) {
   switch (w.order->why) {
@@ -197,8 +213,9 @@ turn next(const walk& w) {
 bool cannot_look(const question& q, const http::response& r, const answer_facts& facts) {
   if (q.verb != http::method::get)
     return false;
-  return (r.status == 404 && !facts.settings_not_found) || r.status == 405 || r.status == 501 ||
-         r.status == 204 || (r.status == 200 && (facts.body == answer_facts::shape::empty || facts.body == answer_facts::shape::other_json));
+  return (r.status == 404 && !facts.settings_not_found) || r.status == 405 || r.status == 501 || r.status == 204 ||
+         (r.status == 200 &&
+          (facts.body == answer_facts::shape::empty || facts.body == answer_facts::shape::other_json));
 }
 
 void note_no_look(walk& w) {

@@ -14,7 +14,8 @@ namespace nestor::nested {
 /// one JSON document with such an array.
 std::optional<std::vector<std::string>> read_secret_names(std::string_view body, std::string_view root);
 
-/// The git providers in the array at `root`: strings, or objects with `provider` or `name`, and `host` where it is told.
+/// The git providers in the array at `root`: strings, or objects with `provider` or `name`, and `host` where it is
+/// told.
 std::optional<std::vector<shown_git_provider>> read_git_providers(std::string_view body, std::string_view root);
 
 } // namespace nestor::nested

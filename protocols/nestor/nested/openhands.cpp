@@ -25,17 +25,31 @@ constexpr dialect_timeouts within{
   .secret = 10s,
 };
 
-enum class stage : std::uint8_t { look, settings, look_again, git_providers, list, secrets, verify_secrets, verify_settings, done };
+enum class stage : std::uint8_t {
+  look,
+  settings,
+  look_again,
+  git_providers,
+  list,
+  secrets,
+  verify_secrets,
+  verify_settings,
+  done
+};
 
 // Secrets are read back first: when their file is corrupt, only their own list says so; the settings say 401.
-constexpr std::array configuring{stage::look,    stage::settings,       stage::look_again,      stage::git_providers, stage::list,
-                                 stage::secrets, stage::verify_secrets, stage::verify_settings, stage::done};
+constexpr std::array configuring{stage::look, stage::settings, stage::look_again,     stage::git_providers,
+                                 stage::list, stage::secrets,  stage::verify_secrets, stage::verify_settings,
+                                 stage::done};
 /// Backwards: what was written last goes first.
-constexpr std::array withdrawing{stage::list,     stage::secrets,        stage::look,            stage::git_providers,
-                                 stage::settings, stage::verify_secrets, stage::verify_settings, stage::done};
+constexpr std::array withdrawing{
+  stage::list,           stage::secrets,         stage::look, stage::git_providers, stage::settings,
+  stage::verify_secrets, stage::verify_settings, stage::done};
 constexpr std::array looking{stage::verify_secrets, stage::verify_settings, stage::done};
 
-bool withdraws(const walk& w) { return w.order->why == purpose::withdraw; }
+bool withdraws(const walk& w) {
+  return w.order->why == purpose::withdraw;
+}
 
 stage stage_of(const walk& w) {
   switch (w.order->why) {
@@ -248,7 +262,8 @@ outcome saw_settings(walk& w, const question& q, const http::response& r, bool m
   if (first) {
     bool ours = w.order->before && w.order->before->settings;
     if (!missing && w.order->refuse_existing && !ours)
-      return {kind::refused, false, failure{errc::already_configured, step::settings, "the server has settings", 0, {}}};
+      return {kind::refused, false,
+              failure{errc::already_configured, step::settings, "the server has settings", 0, {}}};
     w.looked = true;
     w.settings_exist = !missing;
   } else {
@@ -276,8 +291,9 @@ outcome saw_secrets(walk& w, const question& q, const http::response& r) {
   if (w.order->refuse_existing)
     for (const auto& name : w.secrets_listed)
       if (is_wanted_secret(*w.order, name) && !secret_was_ours(*w.order, name))
-        return {kind::refused, false,
-                failure{errc::already_configured, step::secrets, "the server has a secret '" + name + "' already", 0, {}}};
+        return {
+          kind::refused, false,
+          failure{errc::already_configured, step::secrets, "the server has a secret '" + name + "' already", 0, {}}};
   plan_secrets(w);
   return {};
 }

@@ -19,13 +19,16 @@ constexpr backoff_policy between_tries{milliseconds{100}, milliseconds{5'000}};
 constexpr std::uint32_t alive_ask_ms_first = 2;
 // One look at /alive or /server_info; a server that takes longer is not fit to be configured (its real answers: < 1 s).
 constexpr milliseconds look_within{5'000};
-// How much earlier than shown a server may have started: `uptime` is taken from the server's wall clock, which NTP slews
-// and steps, and is floored to seconds by some. A restart within that time after `configured_since` is left to the read-back.
+// How much earlier than shown a server may have started: `uptime` is taken from the server's wall clock, which NTP
+// slews and steps, and is floored to seconds by some. A restart within that time after `configured_since` is left to
+// the read-back.
 constexpr microseconds start_tolerance{2'000'000};
 
 constexpr std::array<std::string_view, 6> purposes{"configure", "update", "restore", "withdraw", "probe", "deep_probe"};
 
-bool is_probe(purpose p) { return p == purpose::probe || p == purpose::deep_probe; }
+bool is_probe(purpose p) {
+  return p == purpose::probe || p == purpose::deep_probe;
+}
 
 /// A server that is alive says so in JSON; "not initialized" and a proxy's page say something else.
 bool says_alive(const http::response& r) {
@@ -73,12 +76,12 @@ struct push_plan::impl {
   std::optional<instant> alive_at;
   std::uint64_t seed;
   step at = step::alive;
-  std::uint32_t step_tries = 0;       ///< the most that one request of the current step took
-  std::uint32_t failures = 0;         ///< of the request in hand
+  std::uint32_t step_tries = 0; ///< the most that one request of the current step took
+  std::uint32_t failures = 0;   ///< of the request in hand
   std::uint32_t alive_pause_ms = alive_ask_ms_first;
   bool outstanding = false;
   bool another_server = false;
-  question asked;                     ///< the last one sent
+  question asked; ///< the last one sent
   detection looking;
   const dialect* spoken = nullptr;
   walk walked_so_far;
@@ -92,7 +95,8 @@ struct push_plan::impl {
     if (needs_wanted && !order.wanted)
       fail(failure{errc::internal, step::settings, "a run of this purpose needs a configuration", 0, {}});
     if (order.dialect != "auto" && !(spoken = dialect_named(order.dialect)))
-      fail(failure{errc::dialect_unknown, step::alive, "this build speaks no dialect of the name that was asked for", 0, {}});
+      fail(failure{
+        errc::dialect_unknown, step::alive, "this build speaks no dialect of the name that was asked for", 0, {}});
   }
 
   // -- ends ----------------------------------------------------------------------------------------------------------
@@ -295,8 +299,11 @@ struct push_plan::impl {
       return again(std::move(judged.why), now);
     }
     if (r->status >= 500 || r->status == 429) {
-      failure why{r->status == 429 ? errc::nested_busy : errc::nested_error, step::alive,
-                  "asking for the server's start time (" + std::to_string(r->status) + ")", r->status, {}};
+      failure why{r->status == 429 ? errc::nested_busy : errc::nested_error,
+                  step::alive,
+                  "asking for the server's start time (" + std::to_string(r->status) + ")",
+                  r->status,
+                  {}};
       if (const auto* wait = r->find("Retry-After"))
         why.retry_after = http::parse_retry_after(*wait);
       return again(std::move(why), now);
@@ -344,7 +351,8 @@ struct push_plan::impl {
     now_in = phase::walking;
     spoken->begin(walked_so_far);
     auto first = spoken->next(walked_so_far);
-    if (auto* q = std::get_if<question>(&first); q && q->about == asked.about && q->path == asked.path && q->at == step::settings) {
+    if (auto* q = std::get_if<question>(&first);
+        q && q->about == asked.about && q->path == asked.path && q->at == step::settings) {
       asked = std::move(*q);
       heard_walking(r, now);
     }

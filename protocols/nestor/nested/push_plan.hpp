@@ -30,38 +30,38 @@ std::string_view name_of(purpose p);
 
 /// Limits of one run. Every number has its reason in push_plan.cpp or in the dialect.
 struct push_limits {
-  milliseconds alive_within{60'000};            ///< how long the server may take to answer `/alive`
-  std::optional<milliseconds> step_timeout;     ///< overrides the dialect's time-out of one request
-  std::uint32_t tries = 4;                      ///< of one request, the first included
-  std::uint32_t alive_ask_ms_max = 100;         ///< longest pause between two looks at `/alive`
+  milliseconds alive_within{60'000};        ///< how long the server may take to answer `/alive`
+  std::optional<milliseconds> step_timeout; ///< overrides the dialect's time-out of one request
+  std::uint32_t tries = 4;                  ///< of one request, the first included
+  std::uint32_t alive_ask_ms_max = 100;     ///< longest pause between two looks at `/alive`
 };
 
 /// What one run is to achieve. Immutable while it runs; shared so that 10,000 runs of one configuration hold one copy.
 struct push_order {
   purpose why = purpose::configure;
-  std::shared_ptr<const configuration> wanted;  ///< null for `withdraw` and a plain `probe`
+  std::shared_ptr<const configuration> wanted; ///< null for `withdraw` and a plain `probe`
   /// What this runtime is known to hold, and every name that may have been written to it. Empty: nothing is known.
   std::shared_ptr<const delivery> before;
-  std::string dialect = "auto";                 ///< a dialect's name or "auto"
-  bool refuse_existing = false;                 ///< `adopt: refuse`: end with already_configured when settings exist
+  std::string dialect = "auto"; ///< a dialect's name or "auto"
+  bool refuse_existing = false; ///< `adopt: refuse`: end with already_configured when settings exist
   std::string alive_path = "/alive";
-  std::string path_prefix;                      ///< of the server's URL, without trailing '/'
-  secret session_key;                           ///< empty: no header is sent
-  std::shared_ptr<const digest_key> key;        ///< for the delivery that `done` reports
+  std::string path_prefix;               ///< of the server's URL, without trailing '/'
+  secret session_key;                    ///< empty: no header is sent
+  std::shared_ptr<const digest_key> key; ///< for the delivery that `done` reports
   /// Probes: `alive_at` of the run that was confirmed. A server that started later is another one.
   std::optional<instant> configured_since;
   push_limits limits;
-  std::uint64_t seed = 1;                       ///< of the back-off's jitter
+  std::uint64_t seed = 1; ///< of the back-off's jitter
 };
 
 /// What a finished run knows.
 struct confirmation {
   std::string dialect;
-  evidence strength = evidence::none;           ///< the weakest of the steps
-  delivery holds;                               ///< what the server holds now (empty after `withdraw`)
-  bool another_server = false;                  ///< probes: it started after `configured_since`
-  bool drifted = false;                         ///< deep probe: it does not hold what was confirmed
-  std::string drift;                            ///< what differs, by name; empty unless `drifted`
+  evidence strength = evidence::none; ///< the weakest of the steps
+  delivery holds;                     ///< what the server holds now (empty after `withdraw`)
+  bool another_server = false;        ///< probes: it started after `configured_since`
+  bool drifted = false;               ///< deep probe: it does not hold what was confirmed
+  std::string drift;                  ///< what differs, by name; empty unless `drifted`
   /// When `/alive` first answered in this run: what later probes take as `configured_since`. The run itself may have
   /// begun long before its server did.
   instant alive_at{};

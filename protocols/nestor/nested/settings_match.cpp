@@ -18,11 +18,11 @@ struct wanted_leaf {
   json_kind kind;
   wiped_string text;
   bool secret = false;
-  bool flag_shown = false;  ///< the server says whether there is a value
+  bool flag_shown = false; ///< the server says whether there is a value
   bool flag = false;
   bool shown = false;
-  bool hidden = false;      ///< shown as null or as asterisks
-  bool masked = false;      ///< shown as asterisks: there is a value
+  bool hidden = false; ///< shown as null or as asterisks
+  bool masked = false; ///< shown as asterisks: there is a value
   bool equal = false;
 };
 
@@ -215,7 +215,8 @@ settings_match match_settings(const configuration& wanted, std::string_view body
     for (const auto& name : shown.filled) {
       bool wanted_too = false;
       read_json(wanted.settings, [&](const json_leaf& leaf) {
-        wanted_too |= leaf.path.size() == name.size() + 1 && leaf.path.substr(1) == name && !blank(leaf.kind, leaf.text);
+        wanted_too |=
+          leaf.path.size() == name.size() + 1 && leaf.path.substr(1) == name && !blank(leaf.kind, leaf.text);
       });
       if (!wanted_too)
         return {false, match.any_shown, "/" + name, evidence::none};

@@ -15,21 +15,22 @@
 namespace nestor::nested {
 
 /// Settings for which null and absence mean "keep the old value" on the V0 server, and that "" empties.
-inline constexpr std::array<std::string_view, 4> kept_by_null{"llm_api_key", "llm_base_url", "llm_model", "search_api_key"};
+inline constexpr std::array<std::string_view, 4> kept_by_null{"llm_api_key", "llm_base_url", "llm_model",
+                                                              "search_api_key"};
 
 /// What a `GET /api/settings` shows, besides the values.
 struct shown_settings {
-  bool whole = false;                     ///< the body was one JSON object
-  bool tells_git_providers = false;       ///< it has `provider_tokens_set`: the V0 server
-  std::vector<std::string> filled;        ///< those of `kept_by_null` that have a value
+  bool whole = false;                            ///< the body was one JSON object
+  bool tells_git_providers = false;              ///< it has `provider_tokens_set`: the V0 server
+  std::vector<std::string> filled;               ///< those of `kept_by_null` that have a value
   std::vector<shown_git_provider> git_providers; ///< sorted by name
 };
 
 struct settings_match {
   bool equal = false;
-  bool any_shown = false;                 ///< at least one wanted member is shown at all
-  std::string difference;                 ///< the first setting that differs, by JSON pointer; empty when equal
-  evidence strength = evidence::value;    ///< the weakest over the wanted members
+  bool any_shown = false;              ///< at least one wanted member is shown at all
+  std::string difference;              ///< the first setting that differs, by JSON pointer; empty when equal
+  evidence strength = evidence::value; ///< the weakest over the wanted members
 };
 
 /// One reading of the body; `wanted`, when given, is compared in the same pass. `exact` is the V0 server's promise to

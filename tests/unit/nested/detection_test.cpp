@@ -35,7 +35,8 @@ TEST_CASE("auto recognises an openhands server that has settings by its map of g
   answers["GET /api/secrets"] = {answer(200, secrets_as_wanted)};
   auto run = drive(order, answers);
   REQUIRE(run.confirmed());
-  CHECK(run.asked == std::vector<std::string>{"GET /alive", "GET /api/settings", "GET /api/secrets", "GET /api/secrets", "GET /api/settings"});
+  CHECK(run.asked == std::vector<std::string>{"GET /alive", "GET /api/settings", "GET /api/secrets", "GET /api/secrets",
+                                              "GET /api/settings"});
 }
 
 TEST_CASE("auto names what it saw when it knows no such server, and never falls back on generic") {
@@ -66,8 +67,9 @@ TEST_CASE("auto recognises the agent-server and says that it is not spoken") {
 
 TEST_CASE("auto takes trouble for trouble: it asks again and decides nothing") {
   auto answers = fresh_openhands();
-  for (auto trouble : std::vector<http_reply>{answer(503, ""), answer(200, "<html>"), answer(200, "{\"prov"), answer(429, "{}"),
-                                              answer(401, R"({"error":"Invalid token"})"), http::transport_error::reset}) {
+  for (auto trouble :
+       std::vector<http_reply>{answer(503, ""), answer(200, "<html>"), answer(200, "{\"prov"), answer(429, "{}"),
+                               answer(401, R"({"error":"Invalid token"})"), http::transport_error::reset}) {
     answers["GET /api/settings"] = {trouble, answer(404, no_settings), answer(200, settings_as_wanted)};
     auto run = drive(order_for(usual(), "auto"), answers);
     INFO(joined(run.asked));
@@ -81,9 +83,20 @@ TEST_CASE("auto takes trouble for trouble: it asks again and decides nothing") {
 
 TEST_CASE("auto sends GETs only, whatever it hears, until it knows the dialect") {
   std::mt19937 random{20'260'101};
-  const std::vector<std::uint16_t> statuses{100, 200, 200, 200, 201, 204, 301, 400, 401, 403, 404, 404, 405, 409, 422, 429, 500, 502, 503, 599};
-  const std::vector<std::string_view> bodies{"", "{}", "[]", "null", "\"OK\"", "<html>", "{\"error\":\"x\"}", "{\"detail\":\"y\"}",
-                                             "{\"provider_tokens\":{}}", "{\"state\":\"odd\"}", "{\"a\":", "{\"version\":\"1\"}"};
+  const std::vector<std::uint16_t> statuses{100, 200, 200, 200, 201, 204, 301, 400, 401, 403,
+                                            404, 404, 405, 409, 422, 429, 500, 502, 503, 599};
+  const std::vector<std::string_view> bodies{"",
+                                             "{}",
+                                             "[]",
+                                             "null",
+                                             "\"OK\"",
+                                             "<html>",
+                                             "{\"error\":\"x\"}",
+                                             "{\"detail\":\"y\"}",
+                                             "{\"provider_tokens\":{}}",
+                                             "{\"state\":\"odd\"}",
+                                             "{\"a\":",
+                                             "{\"version\":\"1\"}"};
   for (int round = 0; round < 10'000; ++round) {
     auto order = order_for(usual(), "auto");
     order.seed = random();

@@ -38,14 +38,14 @@ TEST_CASE("a generic server gets one POST per git provider and per secret, in or
   INFO(joined(run.asked));
   REQUIRE(run.confirmed());
   CHECK(run.done().strength == evidence::presence);
-  CHECK(run.asked == std::vector<std::string>{
-    "GET /alive",
-    R"(POST /api/settings {"agent":"CodeActAgent","llm_api_key":"CANARY-llm","llm_model":"m"})",
-    R"(POST /api/add-git-providers {"provider":"github","token":"CANARY-gh"})",
-    R"(POST /api/add-git-providers {"provider":"gitlab","token":"CANARY-gl","host":"git.acme.test"})",
-    R"(POST /api/secrets {"name":"API_TOKEN","value":"CANARY-api"})",
-    R"(POST /api/secrets {"name":"DEPLOY_KEY","value":"CANARY-deploy","description":"ships it"})",
-    "GET /api/settings", "GET /api/git-providers", "GET /api/secrets"});
+  CHECK(run.asked ==
+        std::vector<std::string>{
+          "GET /alive", R"(POST /api/settings {"agent":"CodeActAgent","llm_api_key":"CANARY-llm","llm_model":"m"})",
+          R"(POST /api/add-git-providers {"provider":"github","token":"CANARY-gh"})",
+          R"(POST /api/add-git-providers {"provider":"gitlab","token":"CANARY-gl","host":"git.acme.test"})",
+          R"(POST /api/secrets {"name":"API_TOKEN","value":"CANARY-api"})",
+          R"(POST /api/secrets {"name":"DEPLOY_KEY","value":"CANARY-deploy","description":"ships it"})",
+          "GET /api/settings", "GET /api/git-providers", "GET /api/secrets"});
 }
 
 TEST_CASE("a generic server that cannot be looked at is believed on its answers, and the evidence says so") {
@@ -79,9 +79,11 @@ TEST_CASE("a generic server that can be looked at is held to what it shows") {
 
 TEST_CASE("what a read-back of our own runtime shows too much is deleted once and looked at again") {
   auto answers = looking_server();
-  answers["GET /api/secrets"] = {answer(200, R"({"secrets":[{"name":"API_TOKEN"},{"name":"DEPLOY_KEY"},{"name":"OLD"}]})"),
-                                 answer(200, R"({"secrets":[{"name":"API_TOKEN"},{"name":"DEPLOY_KEY"}]})")};
-  answers["GET /api/git-providers"] = {answer(200, R"({"providers":["github","gitlab","old"]})"), answer(200, R"({"providers":["github","gitlab"]})")};
+  answers["GET /api/secrets"] = {
+    answer(200, R"({"secrets":[{"name":"API_TOKEN"},{"name":"DEPLOY_KEY"},{"name":"OLD"}]})"),
+    answer(200, R"({"secrets":[{"name":"API_TOKEN"},{"name":"DEPLOY_KEY"}]})")};
+  answers["GET /api/git-providers"] = {answer(200, R"({"providers":["github","gitlab","old"]})"),
+                                       answer(200, R"({"providers":["github","gitlab"]})")};
   answers["DELETE /api/secrets/OLD"] = {answer(200, "{}")};
   answers["DELETE /api/add-git-providers/old"] = {answer(200, "{}")};
   auto run = drive(order_for(usual(), "generic"), answers);
@@ -106,9 +108,10 @@ TEST_CASE("a generic update writes what changed and deletes what went") {
   auto run = drive(order, answers);
   INFO(joined(run.asked));
   REQUIRE(run.confirmed());
-  CHECK(run.asked == std::vector<std::string>{"GET /alive", "DELETE /api/add-git-providers/gitlab", "DELETE /api/secrets/DEPLOY_KEY",
-                                              R"(POST /api/secrets {"name":"API_TOKEN","value":"rotated"})", "GET /api/settings",
-                                              "GET /api/git-providers", "GET /api/secrets"});
+  CHECK(run.asked == std::vector<std::string>{"GET /alive", "DELETE /api/add-git-providers/gitlab",
+                                              "DELETE /api/secrets/DEPLOY_KEY",
+                                              R"(POST /api/secrets {"name":"API_TOKEN","value":"rotated"})",
+                                              "GET /api/settings", "GET /api/git-providers", "GET /api/secrets"});
 }
 
 TEST_CASE("a generic withdrawal deletes every name that may have been written") {

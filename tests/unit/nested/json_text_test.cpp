@@ -21,7 +21,8 @@ std::string quoted(std::string_view text) {
 std::string leaves(std::string_view text) {
   std::string out;
   bool whole = read_json(text, [&](const json_leaf& leaf) {
-    out += std::string{leaf.path} + "=" + std::to_string(static_cast<int>(leaf.kind)) + ":" + std::string{leaf.text} + ";";
+    out +=
+      std::string{leaf.path} + "=" + std::to_string(static_cast<int>(leaf.kind)) + ":" + std::string{leaf.text} + ";";
   });
   return whole ? out : out + "broken";
 }
@@ -54,9 +55,7 @@ TEST_CASE("random bytes are written exactly when a JSON library accepts them, an
     bool accepted = true;
     try {
       (void)nlohmann::json(text).dump();
-    } catch (const nlohmann::json::exception&) {
-      accepted = false;
-    }
+    } catch (const nlohmann::json::exception&) { accepted = false; }
     REQUIRE(written == accepted);
     if (written)
       REQUIRE(nlohmann::json::parse(out.begin(), out.end()).get<std::string>() == text);
@@ -94,15 +93,20 @@ void leaves_of(const nlohmann::json& value, const std::string& path, std::string
   else if (value.is_array())
     for (const auto& element : value)
       leaves_of(element, path + "/" + std::to_string(i++), out);
-  out += path + "=" + (value.is_string() ? value.get<std::string>() : value.is_structured() ? std::to_string(value.size()) : value.dump()) + ";";
+  out += path + "=" +
+         (value.is_string()       ? value.get<std::string>()
+          : value.is_structured() ? std::to_string(value.size())
+                                  : value.dump()) +
+         ";";
 }
 
 } // namespace
 
 TEST_CASE("a mutated document is whole, and has the same leaves, exactly when a JSON library says so") {
   const std::vector<std::string> seeds{
-    R"({"a":[1,{"b/~":null}],"c":{"d":true},"e":-2.5,"f":"x\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00"})", R"([[],{},"",0,-1,12e1,false])",
-    R"( { "error" : "Settings not found" } )", "\"caf\xc3\xa9\"", R"({"custom_secrets":[{"name":"A","description":""}]})"};
+    R"({"a":[1,{"b/~":null}],"c":{"d":true},"e":-2.5,"f":"x\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00"})",
+    R"([[],{},"",0,-1,12e1,false])", R"( { "error" : "Settings not found" } )", "\"caf\xc3\xa9\"",
+    R"({"custom_secrets":[{"name":"A","description":""}]})"};
   const std::string alphabet = "{}[]\",:\\/ue0-.1 tfn\x01\x80\xc3\xa9";
   std::mt19937 random{2026};
   std::size_t whole = 0;
@@ -118,9 +122,8 @@ TEST_CASE("a mutated document is whole, and has the same leaves, exactly when a 
     }
     auto tree = nlohmann::json::parse(text, nullptr, false);
     std::string ours;
-    bool good = read_json(text, [&](const json_leaf& leaf) {
-      ours += std::string{leaf.path} + "=" + std::string{leaf.text} + ";";
-    });
+    bool good = read_json(
+      text, [&](const json_leaf& leaf) { ours += std::string{leaf.path} + "=" + std::string{leaf.text} + ";"; });
     INFO(text);
     REQUIRE(good == !tree.is_discarded());
     if (!good)

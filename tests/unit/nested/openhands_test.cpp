@@ -29,7 +29,8 @@ push_order update_to(configuration c) {
   return order;
 }
 
-constexpr const char* usual_settings = R"(POST /api/settings {"agent":"CodeActAgent","llm_api_key":"CANARY-llm","llm_model":"m"})";
+constexpr const char* usual_settings =
+  R"(POST /api/settings {"agent":"CodeActAgent","llm_api_key":"CANARY-llm","llm_model":"m"})";
 
 } // namespace
 
@@ -48,19 +49,23 @@ TEST_CASE("an update of one secret deletes and writes that one and leaves the re
 TEST_CASE("an update that changes nothing only looks") {
   auto run = drive(update_to(usual()), configured());
   REQUIRE(run.confirmed());
-  CHECK(run.asked == lines{"GET /alive", "GET /api/settings", "GET /api/secrets", "GET /api/secrets", "GET /api/settings"});
+  CHECK(run.asked ==
+        lines{"GET /alive", "GET /api/settings", "GET /api/secrets", "GET /api/secrets", "GET /api/settings"});
 }
 
 TEST_CASE("an update pushes what is unchanged but no longer there") {
   auto answers = configured();
-  answers["GET /api/secrets"] = {answer(200, R"({"custom_secrets":[{"name":"API_TOKEN"}]})"), answer(200, secrets_as_wanted)};
+  answers["GET /api/secrets"] = {answer(200, R"({"custom_secrets":[{"name":"API_TOKEN"}]})"),
+                                 answer(200, secrets_as_wanted)};
   answers["GET /api/settings"] = {
-    answer(200, R"({"agent":"CodeActAgent","llm_api_key_set":true,"llm_model":"m","provider_tokens_set":{"github":null}})"),
+    answer(200,
+           R"({"agent":"CodeActAgent","llm_api_key_set":true,"llm_model":"m","provider_tokens_set":{"github":null}})"),
     answer(200, settings_as_wanted)};
   auto run = drive(update_to(usual()), answers);
   REQUIRE(run.confirmed());
-  CHECK(run.asked[2] == R"(POST /api/add-git-providers {"provider_tokens":{"github":{"host":null,"token":"","user_id":null},)"
-                        R"("gitlab":{"host":"git.acme.test","token":"CANARY-gl","user_id":null}}})");
+  CHECK(run.asked[2] ==
+        R"(POST /api/add-git-providers {"provider_tokens":{"github":{"host":null,"token":"","user_id":null},)"
+        R"("gitlab":{"host":"git.acme.test","token":"CANARY-gl","user_id":null}}})");
   CHECK(run.asked[4] == R"(POST /api/secrets {"description":"ships it","name":"DEPLOY_KEY","value":"CANARY-deploy"})");
 }
 
@@ -69,9 +74,13 @@ TEST_CASE("a rotated git token is taken away, then sent alone, while the unchang
   c.git_providers[0].token = text_secret("rotated");
   auto run = drive(update_to(c), configured());
   REQUIRE(run.confirmed());
-  CHECK(run.asked[2] == R"(POST /api/add-git-providers {"provider_tokens":{"gitlab":{"host":"git.acme.test","token":"","user_id":null}}})");
-  CHECK(run.asked[3] == R"(POST /api/add-git-providers {"provider_tokens":{"gitlab":{"host":"git.acme.test","token":"","user_id":null},)"
-                        R"("github":{"host":null,"token":"rotated","user_id":null}}})");
+  CHECK(
+    run.asked[2] ==
+    R"(POST /api/add-git-providers {"provider_tokens":{"gitlab":{"host":"git.acme.test","token":"","user_id":null}}})");
+  CHECK(
+    run.asked[3] ==
+    R"(POST /api/add-git-providers {"provider_tokens":{"gitlab":{"host":"git.acme.test","token":"","user_id":null},)"
+    R"("github":{"host":null,"token":"rotated","user_id":null}}})");
 }
 
 TEST_CASE("a removed git provider, secret and key are taken away and seen to be gone") {
@@ -80,20 +89,26 @@ TEST_CASE("a removed git provider, secret and key are taken away and seen to be 
   c.secret_settings.clear();
   c.git_providers.pop_back();
   c.secrets.pop_back();
-  auto run = drive(update_to(c), configured(R"({"agent":"CodeActAgent","llm_api_key_set":false,"llm_model":"","provider_tokens_set":{"github":null}})",
-                                            R"({"custom_secrets":[{"name":"API_TOKEN"}]})"));
+  auto run =
+    drive(update_to(c),
+          configured(
+            R"({"agent":"CodeActAgent","llm_api_key_set":false,"llm_model":"","provider_tokens_set":{"github":null}})",
+            R"({"custom_secrets":[{"name":"API_TOKEN"}]})"));
   INFO(joined(run.asked));
   REQUIRE(run.confirmed());
-  CHECK(run.asked == lines{"GET /alive", "GET /api/settings",
-                           R"(POST /api/settings {"agent":"CodeActAgent","llm_api_key":"","llm_model":""})",
-                           R"(POST /api/add-git-providers {"provider_tokens":{"github":{"host":null,"token":"","user_id":null}}})",
-                           "GET /api/secrets", "DELETE /api/secrets/DEPLOY_KEY", "GET /api/secrets", "GET /api/settings"});
+  CHECK(run.asked ==
+        lines{"GET /alive", "GET /api/settings",
+              R"(POST /api/settings {"agent":"CodeActAgent","llm_api_key":"","llm_model":""})",
+              R"(POST /api/add-git-providers {"provider_tokens":{"github":{"host":null,"token":"","user_id":null}}})",
+              "GET /api/secrets", "DELETE /api/secrets/DEPLOY_KEY", "GET /api/secrets", "GET /api/settings"});
 }
 
 TEST_CASE("the last git provider goes with an empty map") {
   auto c = usual();
   c.git_providers.clear();
-  auto run = drive(update_to(c), configured(R"({"agent":"CodeActAgent","llm_api_key_set":true,"llm_model":"m","provider_tokens_set":{}})"));
+  auto run =
+    drive(update_to(c),
+          configured(R"({"agent":"CodeActAgent","llm_api_key_set":true,"llm_model":"m","provider_tokens_set":{}})"));
   REQUIRE(run.confirmed());
   CHECK(run.asked[2] == R"(POST /api/add-git-providers {"provider_tokens":{}})");
 }
@@ -107,7 +122,9 @@ TEST_CASE("a restore pushes everything, whatever is believed to be there") {
   REQUIRE(run.asked.size() == 13);
   CHECK(run.asked[2] == usual_settings);
   CHECK(run.asked[3] == R"(POST /api/add-git-providers {"provider_tokens":{}})");
-  CHECK(run.asked[4] == R"(POST /api/add-git-providers {"provider_tokens":{"github":{"host":null,"token":"CANARY-gh","user_id":null}}})");
+  CHECK(
+    run.asked[4] ==
+    R"(POST /api/add-git-providers {"provider_tokens":{"github":{"host":null,"token":"CANARY-gh","user_id":null}}})");
   CHECK(run.asked[7] == "DELETE /api/secrets/API_TOKEN");
   CHECK(run.asked[9] == "DELETE /api/secrets/DEPLOY_KEY");
 }
@@ -115,13 +132,16 @@ TEST_CASE("a restore pushes everything, whatever is believed to be there") {
 TEST_CASE("a git provider that moves to another host is dropped before its new token is judged") {
   auto c = usual();
   c.git_providers[1].host = "git.other.test";
-  auto run = drive(update_to(c), configured(R"({"agent":"CodeActAgent","llm_api_key_set":true,"llm_model":"m",)"
-                                            R"("provider_tokens_set":{"github":"github.com","gitlab":"git.other.test"}})"));
+  auto run =
+    drive(update_to(c), configured(R"({"agent":"CodeActAgent","llm_api_key_set":true,"llm_model":"m",)"
+                                   R"("provider_tokens_set":{"github":"github.com","gitlab":"git.other.test"}})"));
   INFO(joined(run.asked));
   REQUIRE(run.confirmed());
-  CHECK(run.asked[2] == R"(POST /api/add-git-providers {"provider_tokens":{"github":{"host":null,"token":"","user_id":null}}})");
-  CHECK(run.asked[3] == R"(POST /api/add-git-providers {"provider_tokens":{"github":{"host":null,"token":"","user_id":null},)"
-                        R"("gitlab":{"host":"git.other.test","token":"CANARY-gl","user_id":null}}})");
+  CHECK(run.asked[2] ==
+        R"(POST /api/add-git-providers {"provider_tokens":{"github":{"host":null,"token":"","user_id":null}}})");
+  CHECK(run.asked[3] ==
+        R"(POST /api/add-git-providers {"provider_tokens":{"github":{"host":null,"token":"","user_id":null},)"
+        R"("gitlab":{"host":"git.other.test","token":"CANARY-gl","user_id":null}}})");
 }
 
 TEST_CASE("a withdrawal takes back what was written, keeps what was not, and reads back") {
@@ -129,20 +149,28 @@ TEST_CASE("a withdrawal takes back what was written, keeps what was not, and rea
   order.why = purpose::withdraw;
   order.wanted.reset();
   auto foreign = configured();
-  foreign["GET /api/secrets"] = {answer(200, R"({"custom_secrets":[{"name":"API_TOKEN"},{"name":"DEPLOY_KEY"},{"name":"THEIRS"}]})"),
-                                 answer(200, R"({"custom_secrets":[{"name":"THEIRS"}]})")};
+  foreign["GET /api/secrets"] = {
+    answer(200, R"({"custom_secrets":[{"name":"API_TOKEN"},{"name":"DEPLOY_KEY"},{"name":"THEIRS"}]})"),
+    answer(200, R"({"custom_secrets":[{"name":"THEIRS"}]})")};
   foreign["GET /api/settings"] = {
-    answer(200, R"({"llm_api_key_set":true,"provider_tokens_set":{"azure_devops":"dev.acme.test","github":null,"gitlab":"git.acme.test"}})"),
+    answer(
+      200,
+      R"({"llm_api_key_set":true,"provider_tokens_set":{"azure_devops":"dev.acme.test","github":null,)"
+      R"("gitlab":"git.acme.test"}})"),
     answer(200, R"({"llm_api_key_set":false,"llm_model":"","provider_tokens_set":{"azure_devops":"dev.acme.test"}})")};
   auto run = drive(std::move(order), foreign);
   INFO(joined(run.asked));
   REQUIRE(run.confirmed());
   CHECK(run.done().holds == delivery{});
-  CHECK(run.asked == lines{"GET /alive", "GET /api/secrets", "DELETE /api/secrets/API_TOKEN", "DELETE /api/secrets/DEPLOY_KEY",
-                           "GET /api/settings",
-                           R"(POST /api/add-git-providers {"provider_tokens":{"azure_devops":{"host":"dev.acme.test","token":"","user_id":null}}})",
-                           R"(POST /api/settings {"llm_api_key":"","llm_base_url":"","llm_model":"","search_api_key":""})",
-                           "GET /api/secrets", "GET /api/settings"});
+  CHECK(
+    run.asked ==
+    lines{
+      "GET /alive", "GET /api/secrets", "DELETE /api/secrets/API_TOKEN", "DELETE /api/secrets/DEPLOY_KEY",
+      "GET /api/settings",
+      R"(POST /api/add-git-providers {"provider_tokens":{"azure_devops":{"host":"dev.acme.test","token":"",)"
+      R"("user_id":null}}})",
+      R"(POST /api/settings {"llm_api_key":"","llm_base_url":"","llm_model":"","search_api_key":""})",
+      "GET /api/secrets", "GET /api/settings"});
 }
 
 TEST_CASE("a withdrawal with no foreign git provider unsets them all, and is not done while one is left") {
@@ -174,15 +202,20 @@ TEST_CASE("a server that is adopted keeps the git providers and secrets that are
   auto order = order_for(usual());
   order.refuse_existing = true;
   auto answers = fresh_openhands();
-  auto shown = R"({"agent":"CodeActAgent","llm_api_key_set":true,"llm_model":"m","provider_tokens_set":{"azure_devops":null,"github":null,"gitlab":"git.acme.test"}})";
-  answers["GET /api/settings"] = {answer(404, no_settings), answer(200, R"({"provider_tokens_set":{"azure_devops":null}})"), answer(200, shown)};
-  answers["GET /api/secrets"] = {answer(200, R"({"custom_secrets":[{"name":"THEIRS"}]})"),
-                                 answer(200, R"({"custom_secrets":[{"name":"API_TOKEN"},{"name":"DEPLOY_KEY"},{"name":"THEIRS"}]})")};
+  auto shown =
+    R"({"agent":"CodeActAgent","llm_api_key_set":true,"llm_model":"m",)"
+    R"("provider_tokens_set":{"azure_devops":null,"github":null,"gitlab":"git.acme.test"}})";
+  answers["GET /api/settings"] = {answer(404, no_settings),
+                                  answer(200, R"({"provider_tokens_set":{"azure_devops":null}})"), answer(200, shown)};
+  answers["GET /api/secrets"] = {
+    answer(200, R"({"custom_secrets":[{"name":"THEIRS"}]})"),
+    answer(200, R"({"custom_secrets":[{"name":"API_TOKEN"},{"name":"DEPLOY_KEY"},{"name":"THEIRS"}]})")};
   auto run = drive(order, answers);
   INFO(joined(run.asked));
   REQUIRE(run.confirmed());
-  CHECK(run.asked[4] == R"(POST /api/add-git-providers {"provider_tokens":{"azure_devops":{"host":null,"token":"","user_id":null},)"
-                        R"("github":{"host":null,"token":"CANARY-gh","user_id":null}}})");
+  CHECK(run.asked[4] ==
+        R"(POST /api/add-git-providers {"provider_tokens":{"azure_devops":{"host":null,"token":"","user_id":null},)"
+        R"("github":{"host":null,"token":"CANARY-gh","user_id":null}}})");
   CHECK(joined(run.asked).find("DELETE") == std::string::npos);
 
   answers["GET /api/secrets"] = {answer(200, R"({"custom_secrets":[{"name":"API_TOKEN"}]})")};
@@ -191,7 +224,8 @@ TEST_CASE("a server that is adopted keeps the git providers and secrets that are
 
 TEST_CASE("on a runtime of our own everything that is not wanted goes") {
   auto answers = fresh_openhands();
-  answers["GET /api/secrets"] = {answer(200, R"({"custom_secrets":[{"name":"LEFT_OVER"}]})"), answer(200, secrets_as_wanted)};
+  answers["GET /api/secrets"] = {answer(200, R"({"custom_secrets":[{"name":"LEFT_OVER"}]})"),
+                                 answer(200, secrets_as_wanted)};
   answers["DELETE /api/secrets/LEFT_OVER"] = {answer(200, "{}")};
   auto run = drive(order_for(usual()), answers);
   REQUIRE(run.confirmed());
@@ -200,7 +234,8 @@ TEST_CASE("on a runtime of our own everything that is not wanted goes") {
 
 TEST_CASE("a refused first git token never gets past, however good the second one is") {
   auto answers = fresh_openhands();
-  answers["POST /api/add-git-providers"] = {answer(401, R"({"error":"Invalid token. Please make sure it is a valid github token."})")};
+  answers["POST /api/add-git-providers"] = {
+    answer(401, R"({"error":"Invalid token. Please make sure it is a valid github token."})")};
   auto run = drive(order_for(usual()), answers);
   REQUIRE_FALSE(run.confirmed());
   CHECK(name_of(run.why().code) == name_of(errc::git_token_refused));
@@ -221,8 +256,8 @@ TEST_CASE("a secret that exists already is deleted and written again, unless our
     CHECK(std::ranges::count(run.asked, "DELETE /api/secrets/API_TOKEN") == 1);
   }
   SECTION("ours, the answer was lost") {
-    for (auto lost : std::vector<http_reply>{http::transport_error::timed_out, http::transport_error::reset, answer(502, ""),
-                                             answer(201, "{\"mess"), answer(201, "<html>")}) {
+    for (auto lost : std::vector<http_reply>{http::transport_error::timed_out, http::transport_error::reset,
+                                             answer(502, ""), answer(201, "{\"mess"), answer(201, "<html>")}) {
       answers["POST /api/secrets"] = {lost, answer(400, exists), answer(201, created)};
       auto run = drive(order_for(usual()), answers);
       REQUIRE(run.confirmed());
@@ -255,12 +290,21 @@ TEST_CASE("a read-back that differs is never a confirmation") {
   CHECK(with("GET /api/secrets", no_secrets) == "read back: the secret 'API_TOKEN' is not there");
   CHECK(with("GET /api/secrets", R"({"custom_secrets":[{"name":"API_TOKEN"},{"name":"DEPLOY_KEY"},{"name":"X"}]})") ==
         "read back: a secret that is not wanted is still there");
-  CHECK(with("GET /api/settings", R"({"agent":"CodeActAgent","llm_api_key_set":true,"llm_model":"m","provider_tokens_set":{}})") ==
+  CHECK(with("GET /api/settings",
+             R"({"agent":"CodeActAgent","llm_api_key_set":true,"llm_model":"m","provider_tokens_set":{}})") ==
         "read back: the git provider 'github' is not there");
-  CHECK(with("GET /api/settings", R"({"agent":"CodeActAgent","llm_api_key_set":true,"llm_model":"m","provider_tokens_set":{"github":null,"gitlab":"elsewhere.test"}})") ==
-        "read back: the git provider 'gitlab' has another host");
-  CHECK(with("GET /api/settings", R"({"agent":"CodeActAgent","llm_api_key_set":false,"llm_model":"m","provider_tokens_set":{"github":null,"gitlab":"git.acme.test"}})") ==
-        "read back: the setting at /llm_api_key is not the wanted one");
+  CHECK(
+    with(
+      "GET /api/settings",
+      R"({"agent":"CodeActAgent","llm_api_key_set":true,"llm_model":"m",)"
+      R"("provider_tokens_set":{"github":null,"gitlab":"elsewhere.test"}})") ==
+    "read back: the git provider 'gitlab' has another host");
+  CHECK(
+    with(
+      "GET /api/settings",
+      R"({"agent":"CodeActAgent","llm_api_key_set":false,"llm_model":"m",)"
+      R"("provider_tokens_set":{"github":null,"gitlab":"git.acme.test"}})") ==
+    "read back: the setting at /llm_api_key is not the wanted one");
 }
 
 TEST_CASE("a failing list after writes means that the store is corrupt, before them that the server failed") {

@@ -15,26 +15,34 @@ TEST_CASE("a fresh openhands server gets settings, then one map per git token, t
   CHECK(run.done().strength == evidence::presence);
   CHECK(run.done().dialect == "openhands");
   CHECK(run.done().holds == delivery_of(usual(), *some_key()));
-  CHECK(run.asked == std::vector<std::string>{
-    "GET /alive",
-    "GET /api/settings",
-    R"(POST /api/settings {"agent":"CodeActAgent","llm_api_key":"CANARY-llm","llm_model":"m"})",
-    R"(POST /api/add-git-providers {"provider_tokens":{"github":{"host":null,"token":"CANARY-gh","user_id":null}}})",
-    R"(POST /api/add-git-providers {"provider_tokens":{"github":{"host":null,"token":"","user_id":null},)"
-    R"("gitlab":{"host":"git.acme.test","token":"CANARY-gl","user_id":null}}})",
-    "GET /api/secrets",
-    R"(POST /api/secrets {"description":"","name":"API_TOKEN","value":"CANARY-api"})",
-    R"(POST /api/secrets {"description":"ships it","name":"DEPLOY_KEY","value":"CANARY-deploy"})",
-    "GET /api/secrets",
-    "GET /api/settings",
-  });
+  CHECK(
+    run.asked ==
+    std::vector<std::string>{
+      "GET /alive",
+      "GET /api/settings",
+      R"(POST /api/settings {"agent":"CodeActAgent","llm_api_key":"CANARY-llm","llm_model":"m"})",
+      R"(POST /api/add-git-providers {"provider_tokens":{"github":{"host":null,"token":"CANARY-gh","user_id":null}}})",
+      R"(POST /api/add-git-providers {"provider_tokens":{"github":{"host":null,"token":"","user_id":null},)"
+      R"("gitlab":{"host":"git.acme.test","token":"CANARY-gl","user_id":null}}})",
+      "GET /api/secrets",
+      R"(POST /api/secrets {"description":"","name":"API_TOKEN","value":"CANARY-api"})",
+      R"(POST /api/secrets {"description":"ships it","name":"DEPLOY_KEY","value":"CANARY-deploy"})",
+      "GET /api/secrets",
+      "GET /api/settings",
+    });
 }
 
 TEST_CASE("nothing is pushed before the server says that it is alive, and then without losing time") {
   auto answers = fresh_openhands();
-  answers["GET /alive"] = {http::transport_error::refused, http::transport_error::refused, http::transport_error::timed_out,
-                           answer(503, ""), answer(200, R"({"status":"not initialized"})"), answer(200, "<html>proxy"),
-                           answer(200, R"({"stat)"), answer(404, ""), answer(200, R"("OK")")};
+  answers["GET /alive"] = {http::transport_error::refused,
+                           http::transport_error::refused,
+                           http::transport_error::timed_out,
+                           answer(503, ""),
+                           answer(200, R"({"status":"not initialized"})"),
+                           answer(200, "<html>proxy"),
+                           answer(200, R"({"stat)"),
+                           answer(404, ""),
+                           answer(200, R"("OK")")};
   auto run = drive(order_for(usual()), answers);
   REQUIRE(run.confirmed());
   CHECK(std::ranges::count(run.asked, "GET /alive") == 9);
@@ -52,7 +60,8 @@ TEST_CASE("a server that never comes alive is alive_timeout, with what was heard
   CHECK(run.why().cause == "within 500 ms; last: no answer: connection refused");
   CHECK_FALSE(std::get<run_failed>(run.last).wrote);
 
-  CHECK(name_of(drive(order, canned{{"GET /alive", {http::transport_error::tls_refused}}}).why().code) == name_of(errc::tls_refused));
+  CHECK(name_of(drive(order, canned{{"GET /alive", {http::transport_error::tls_refused}}}).why().code) ==
+        name_of(errc::tls_refused));
   auto refused = drive(order, canned{{"GET /alive", {http::transport_error::address_refused}}});
   CHECK(name_of(refused.why().code) == name_of(errc::address_refused));
   CHECK(refused.asked.size() == 1);
@@ -93,7 +102,8 @@ TEST_CASE("every request goes below the prefix of the server's URL") {
 
 TEST_CASE("a server that asks to wait is waited for, a minute at most, and named busy when it never stops") {
   auto answers = fresh_openhands();
-  answers["POST /api/settings"] = {answer(429, R"({"message":"Too many requests"})", {{"Retry-After", "1"}}), answer(200, stored)};
+  answers["POST /api/settings"] = {answer(429, R"({"message":"Too many requests"})", {{"Retry-After", "1"}}),
+                                   answer(200, stored)};
   auto run = drive(order_for(usual()), answers);
   REQUIRE(run.confirmed());
   CHECK(run.waited >= milliseconds{1'000});
@@ -135,7 +145,9 @@ TEST_CASE("what mutates says so, and a failure says whether anything was written
   answers["POST /api/settings"] = {answer(422, R"({"detail":[]})")};
   auto failed = drive(order_for(usual()), answers);
   CHECK(std::get<run_failed>(failed.last).wrote);
-  CHECK(failed.why() == failure{errc::configuration_refused, step::settings, "the settings: not valid for the nested server (422)", 422, {}});
+  CHECK(failed.why() ==
+        failure{
+          errc::configuration_refused, step::settings, "the settings: not valid for the nested server (422)", 422, {}});
 }
 
 TEST_CASE("the same seed gives the same waits, another seed others") {
@@ -166,15 +178,18 @@ TEST_CASE("a probe asks a few times, and tells a server that started later from 
     order.why = purpose::probe;
     order.dialect = "openhands";
     order.configured_since = at(100);
-    auto run = drive(order, canned_server({{"GET /alive", {answer(200, alive_ok)}}, {"GET /server_info", {answer(status, server_info)}}}), at(now_s));
+    auto run = drive(
+      order,
+      canned_server({{"GET /alive", {answer(200, alive_ok)}}, {"GET /server_info", {answer(status, server_info)}}}),
+      at(now_s));
     REQUIRE(run.confirmed());
     CHECK(run.targets == std::vector<std::string>{"/alive", "/server_info"});
     return run.done().another_server;
   };
-  CHECK_FALSE(probe(R"({"uptime":950.5})", 1'000));  // started at 49.5
-  CHECK(probe(R"({"uptime":10.5})", 1'000));         // at 989.5
+  CHECK_FALSE(probe(R"({"uptime":950.5})", 1'000)); // started at 49.5
+  CHECK(probe(R"({"uptime":10.5})", 1'000));        // at 989.5
   CHECK(probe(R"({"uptime":10})", 1'000));
-  CHECK_FALSE(probe(R"({"uptime":898})", 1'000));    // at 102, floored: perhaps at 101
+  CHECK_FALSE(probe(R"({"uptime":898})", 1'000)); // at 102, floored: perhaps at 101
   CHECK_FALSE(probe("", 1'000, 404));
   CHECK_FALSE(probe("{}", 1'000));
   CHECK_FALSE(probe(R"({"uptime":"10"})", 1'000));
@@ -198,7 +213,8 @@ TEST_CASE("a deep probe tells drift from trouble and writes nothing") {
   auto good = drive(order, answers);
   REQUIRE(good.confirmed());
   CHECK_FALSE(good.done().drifted);
-  CHECK(good.asked == std::vector<std::string>{"GET /alive", "GET /server_info", "GET /api/secrets", "GET /api/settings"});
+  CHECK(good.asked ==
+        std::vector<std::string>{"GET /alive", "GET /server_info", "GET /api/secrets", "GET /api/settings"});
 
   answers["GET /api/secrets"] = {answer(200, no_secrets)};
   auto drifted = drive(order, answers);
@@ -222,10 +238,21 @@ TEST_CASE("a withdrawal from a server that is gone fails as unreachable, for som
 
 TEST_CASE("whatever a server answers, no run hangs, and no secret is in a failure, a confirmation or a target") {
   std::mt19937 random{1};
-  const std::vector<std::uint16_t> statuses{200, 200, 200, 200, 201, 201, 204, 301, 400, 400, 401, 401, 403, 404, 404, 409, 413, 422, 429, 500, 503};
-  const std::vector<std::string_view> bodies{"{}", "", "<html>CANARY-x", "{\"message\":\"ok\"}", "{\"error\":\"CANARY-x\"}", "{\"detail\":\"CANARY-x\"}",
-                                             "{\"message\":\"Secret CANARY-x already exists\"}", no_settings, no_secrets, settings_as_wanted,
-                                             secrets_as_wanted, "{\"custom_secrets\":[{\"name\":\"CANARY-x\"}]}", "{\"a\":\"CANARY-x"};
+  const std::vector<std::uint16_t> statuses{200, 200, 200, 200, 201, 201, 204, 301, 400, 400, 401,
+                                            401, 403, 404, 404, 409, 413, 422, 429, 500, 503};
+  const std::vector<std::string_view> bodies{"{}",
+                                             "",
+                                             "<html>CANARY-x",
+                                             "{\"message\":\"ok\"}",
+                                             "{\"error\":\"CANARY-x\"}",
+                                             "{\"detail\":\"CANARY-x\"}",
+                                             "{\"message\":\"Secret CANARY-x already exists\"}",
+                                             no_settings,
+                                             no_secrets,
+                                             settings_as_wanted,
+                                             secrets_as_wanted,
+                                             "{\"custom_secrets\":[{\"name\":\"CANARY-x\"}]}",
+                                             "{\"a\":\"CANARY-x"};
   for (int round = 0; round < 10'000; ++round) {
     auto order = order_for(usual(), std::vector<std::string>{"openhands", "generic", "auto"}[random() % 3]);
     order.why = static_cast<purpose>(random() % 6);

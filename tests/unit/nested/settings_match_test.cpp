@@ -10,7 +10,8 @@ using namespace nestor::nested::testing;
 
 namespace {
 
-settings_match match(std::string_view wanted, std::string_view shown, std::vector<std::string> secrets = {}, bool exact = true) {
+settings_match match(std::string_view wanted, std::string_view shown, std::vector<std::string> secrets = {},
+                     bool exact = true) {
   configuration c;
   c.settings = wiped_string{wanted};
   c.secret_settings = std::move(secrets);
@@ -27,7 +28,8 @@ TEST_CASE("settings are equal by value although the server coerces types and add
   CHECK(match(R"({"language":null})", R"({"language":null})").equal);
   CHECK(match(R"({"language":""})", R"({"language":null})").equal);
   CHECK(match(R"({"mcp_config":{"sse_servers":["http://x"]}})",
-              R"({"mcp_config":{"sse_servers":[{"url":"http://x","api_key":null}]}})").equal);
+              R"({"mcp_config":{"sse_servers":[{"url":"http://x","api_key":null}]}})")
+          .equal);
   CHECK(match(R"({"a":1})", R"({"a":1})").strength == evidence::value);
 }
 
@@ -48,12 +50,14 @@ TEST_CASE("a secret setting is confirmed by its flag, and by nothing less where 
   auto good = match(R"({"llm_api_key":"k"})", shown, {"/llm_api_key"});
   CHECK(good.equal);
   CHECK(good.strength == evidence::presence);
-  CHECK_FALSE(match(R"({"llm_api_key":"k"})", R"({"llm_api_key":null,"llm_api_key_set":false})", {"/llm_api_key"}).equal);
+  CHECK_FALSE(
+    match(R"({"llm_api_key":"k"})", R"({"llm_api_key":null,"llm_api_key_set":false})", {"/llm_api_key"}).equal);
   CHECK(match("{}", shown).difference == "/llm_api_key");
   CHECK(match(R"({"llm_api_key":""})", shown, {"/llm_api_key"}).difference == "/llm_api_key");
   CHECK(match("{}", R"({"llm_model":"left over"})").difference == "/llm_model");
   // no flag: there is only the place where it would be
-  CHECK(match(R"({"sandbox_api_key":"k"})", R"({"sandbox_api_key":null})", {"/sandbox_api_key"}).strength == evidence::answer);
+  CHECK(match(R"({"sandbox_api_key":"k"})", R"({"sandbox_api_key":null})", {"/sandbox_api_key"}).strength ==
+        evidence::answer);
   CHECK_FALSE(match(R"({"sandbox_api_key":"k"})", R"({})", {"/sandbox_api_key"}).equal);
   CHECK(match(R"({"sandbox_api_key":"k"})", R"({})", {"/sandbox_api_key"}, false).strength == evidence::answer);
 }
@@ -62,7 +66,8 @@ TEST_CASE("a secret inside the MCP configuration is compared where it is shown a
   auto wanted = R"({"mcp_config":{"sse_servers":[{"api_key":"CANARY","url":"http://x"}]}})";
   std::vector<std::string> pointer{"/mcp_config/sse_servers/0/api_key"};
   auto with = [&](std::string_view key) {
-    return match(wanted, R"({"mcp_config":{"sse_servers":[{"url":"http://x","api_key":)" + std::string{key} + "}]}}", pointer);
+    return match(wanted, R"({"mcp_config":{"sse_servers":[{"url":"http://x","api_key":)" + std::string{key} + "}]}}",
+                 pointer);
   };
   CHECK(with("\"CANARY\"").strength == evidence::value);
   CHECK(with("\"**********\"").strength == evidence::presence);
