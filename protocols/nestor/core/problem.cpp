@@ -18,7 +18,8 @@ std::optional<std::string> text_member(const json& object, const char* name) {
 
 std::optional<std::uint64_t> number_member(const json& object, const char* name) {
   auto found = object.find(name);
-  return found != object.end() && found->is_number_unsigned() ? std::optional{found->get<std::uint64_t>()} : std::nullopt;
+  return found != object.end() && found->is_number_unsigned() ? std::optional{found->get<std::uint64_t>()}
+                                                              : std::nullopt;
 }
 
 } // namespace
@@ -59,7 +60,8 @@ std::optional<failure> from_problem(std::string_view text) {
   failure f{*code, *at, text_member(problem, "cause").value_or(""), 0, {}};
   if (auto status = number_member(problem, "upstream_status"); status && *status < 1000)
     f.status = static_cast<std::uint16_t>(*status);
-  if (auto after = number_member(problem, "retry_after_ms"); after && *after <= std::numeric_limits<std::uint32_t>::max())
+  if (auto after = number_member(problem, "retry_after_ms");
+      after && *after <= std::numeric_limits<std::uint32_t>::max())
     f.retry_after = milliseconds{static_cast<std::int64_t>(*after)};
   return f;
 }

@@ -33,7 +33,8 @@ std::string source_of(const secret_reference& from) {
 
 } // namespace
 
-secret resolve_secret(const secret_reference& from, secret_use use, const secret_lookup& lookup, std::vector<fault>& faults) {
+secret resolve_secret(const secret_reference& from, secret_use use, const secret_lookup& lookup,
+                      std::vector<fault>& faults) {
   auto value = from.literal;
   if (from.kind != reference_kind::literal) {
     auto found = lookup(from.kind, from.name);
@@ -70,7 +71,8 @@ nested::configuration assemble(const configuration_source& source, const resolve
   for (const auto& piece : source.settings) {
     result.settings += piece.text;
     if (piece.reference)
-      secrets.settings[*piece.reference].expose([&](std::string_view text) { nested::append_json(result.settings, text); });
+      secrets.settings[*piece.reference].expose(
+        [&](std::string_view text) { nested::append_json(result.settings, text); });
   }
   for (const auto& s : source.settings_secrets)
     result.secret_settings.push_back(s.pointer);

@@ -69,7 +69,8 @@ struct resolved_secrets {
 enum class secret_use : std::uint8_t { setting, header, git_token, custom };
 
 /// One secret, looked up and checked. On a fault: adds it and gives an empty secret.
-secret resolve_secret(const secret_reference& from, secret_use use, const secret_lookup& lookup, std::vector<fault>& faults);
+secret resolve_secret(const secret_reference& from, secret_use use, const secret_lookup& lookup,
+                      std::vector<fault>& faults);
 
 /// All secrets of a configuration; every one that fails adds a fault.
 resolved_secrets resolve_secrets(const configuration_source& source, const secret_lookup& lookup,

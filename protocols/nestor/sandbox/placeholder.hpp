@@ -22,7 +22,9 @@ struct placeholder {
   std::uint64_t base = 0;
   std::uint64_t modulus = 0; ///< 0: none
   std::uint8_t width = 0;    ///< zero-padded to this; at most 20
-  [[nodiscard]] std::uint64_t value(std::uint64_t index) const { return base + (modulus == 0 ? index : index % modulus); }
+  [[nodiscard]] std::uint64_t value(std::uint64_t index) const {
+    return base + (modulus == 0 ? index : index % modulus);
+  }
 };
 
 /// A text cut at its placeholders.

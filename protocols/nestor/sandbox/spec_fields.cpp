@@ -112,7 +112,8 @@ bool matches(std::string_view pattern, std::string_view path) {
 
 bool plain_word(std::string_view name) {
   return !name.empty() && name.size() <= shown_name_max && std::ranges::all_of(name, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '$';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+           c == '$';
   });
 }
 
@@ -183,7 +184,9 @@ std::string probably_meant(std::string_view parent, std::string_view name) {
 }
 
 std::string to_string(const field_type& t) {
-  auto range = [](std::string least, std::string most) { return "from " + std::move(least) + " to " + std::move(most); };
+  auto range = [](std::string least, std::string most) {
+    return "from " + std::move(least) + " to " + std::move(most);
+  };
   switch (t.kind) {
     case field_kind::text: return "text: " + std::string{expectation_of(t.rule)};
     case field_kind::integer: return "an integer " + range(std::to_string(t.least), std::to_string(t.most));

@@ -15,7 +15,20 @@
 
 namespace nestor {
 
-enum class field_kind : std::uint8_t { text, integer, number, duration, memory, choice, argv, object, map, secret, settings, json };
+enum class field_kind : std::uint8_t {
+  text,
+  integer,
+  number,
+  duration,
+  memory,
+  choice,
+  argv,
+  object,
+  map,
+  secret,
+  settings,
+  json
+};
 
 /// What a field's value may be. Only the members that its kind uses are set.
 struct field_type {

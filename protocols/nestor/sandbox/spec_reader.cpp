@@ -29,7 +29,8 @@ public:
     if (root.what != json_is::object)
       return refuse({}, "an object of fields", kind_name(root));
     if (const auto* name = root.member("provider"); name == nullptr || name->what == json_is::string)
-      who_ = how_.provider_named(name == nullptr ? std::string_view{draft_.spec.provider} : std::string_view{name->text});
+      who_ =
+        how_.provider_named(name == nullptr ? std::string_view{draft_.spec.provider} : std::string_view{name->text});
     object(root, {}, {});
     if (who_ == nullptr)
       unknown_provider();
@@ -63,13 +64,15 @@ private:
 
   void map(const spec_field& field, const json_tree& node, const std::string& path) {
     if (node.members.size() > field.type.entries_max)
-      refuse(path, "at most " + std::to_string(field.type.entries_max) + " entries", std::to_string(node.members.size()));
+      refuse(path, "at most " + std::to_string(field.type.entries_max) + " entries",
+             std::to_string(node.members.size()));
     const auto* entry = spec_fields_in(field.path).front();
     for (const auto& m : node.members) {
       if (obeys(field.type.rule, m.name))
         value(*entry, m.value, member_path(path, m.name), m.name);
       else
-        refuse(member_path(path, shown(m.name)), "as its name: " + std::string{expectation_of(field.type.rule)}, "another name");
+        refuse(member_path(path, shown(m.name)), "as its name: " + std::string{expectation_of(field.type.rule)},
+               "another name");
     }
   }
 
@@ -221,7 +224,8 @@ private:
       auto parsed = parse_memory(node.text);
       v.number = parsed ? static_cast<std::int64_t>(*parsed) : -1;
     }
-    return (v.number >= type.least && v.number <= type.most) || wrong(v.number < 0 ? "text that is none" : "one outside of that");
+    return (v.number >= type.least && v.number <= type.most) ||
+           wrong(v.number < 0 ? "text that is none" : "one outside of that");
   }
 
   static std::string advice_for(field_kind wanted, const json_tree& node) {
@@ -276,7 +280,8 @@ private:
     std::string path{colon == cause.npos ? "runtime" : cause.substr(0, colon)};
     bool known = std::ranges::any_of(faults_, [&](const fault& f) { return f.path.starts_with(path); });
     if (!known)
-      faults_.push_back({verdict.error().code, path, {}, std::string{colon == cause.npos ? cause : cause.substr(colon + 2)}, {}});
+      faults_.push_back(
+        {verdict.error().code, path, {}, std::string{colon == cause.npos ? cause : cause.substr(colon + 2)}, {}});
   }
 
   draft& draft_;
@@ -289,7 +294,8 @@ void refuse_secret_names_in_env(const draft& d, std::vector<fault>& faults) {
   for (const auto& [name, value] : d.runtime.env)
     if (std::ranges::find(d.configuration.secrets, name, &custom_secret_source::name) != d.configuration.secrets.end())
       faults.push_back({errc::spec_invalid, member_path("runtime.env", name), "a variable that is no secret",
-                        "the name of one in configuration.secrets", "remove it here: secrets are pushed, never put into the environment"});
+                        "the name of one in configuration.secrets",
+                        "remove it here: secrets are pushed, never put into the environment"});
 }
 
 /// What is known of the secrets before anything was looked up.

@@ -14,7 +14,8 @@ std::optional<pattern> counting(std::string_view text) {
 }
 
 bool counts_in(const secret_reference& from) {
-  return from.kind == reference_kind::literal && from.literal.expose([](std::string_view t) { return counting(t).has_value(); });
+  return from.kind == reference_kind::literal &&
+         from.literal.expose([](std::string_view t) { return counting(t).has_value(); });
 }
 
 pattern pattern_of(const secret_reference& from) {

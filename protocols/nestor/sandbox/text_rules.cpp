@@ -48,8 +48,9 @@ bool is_path(std::string_view text) {
 }
 
 bool is_host(std::string_view text) {
-  return !text.empty() && text.size() <= host_length_max &&
-         std::ranges::all_of(text, [](char c) { return word(c) || c == '-' || c == '.' || c == '_' || c == ':' || c == '/'; });
+  return !text.empty() && text.size() <= host_length_max && std::ranges::all_of(text, [](char c) {
+    return word(c) || c == '-' || c == '.' || c == '_' || c == ':' || c == '/';
+  });
 }
 
 struct rule_row {
@@ -68,7 +69,8 @@ constexpr std::array rules{
            "nothing, or up to 63 of A-Z, a-z, 0-9, '-', '_', '.' and '/', first and last a letter or digit",
            [](std::string_view t) { return t.empty() || is_label_text(t); }},
   rule_row{text_rule::provider_name, "a provider's name: 1 to 63 of a-z, 0-9 and '-'", is_sandbox_name},
-  rule_row{text_rule::git_provider, "a git provider's name: 1 to 32 of a-z, 0-9 and '_', first a letter", is_git_provider},
+  rule_row{text_rule::git_provider, "a git provider's name: 1 to 32 of a-z, 0-9 and '_', first a letter",
+           is_git_provider},
   rule_row{text_rule::secret_name, "a name of A-Z, a-z, 0-9 and '_', at most 64, first no digit",
            [](std::string_view t) { return identifier(t, 64); }},
   rule_row{text_rule::env_name, "an environment variable's name: A-Z, a-z, 0-9 and '_', first no digit",

@@ -89,11 +89,13 @@ public:
     auto& top = open_.back();
     top.key.assign(name.data(), name.size());
     if (!top.seen.insert(top.key).second)
-      faults().push_back({errc::spec_invalid, member_path(top.path, top.key), "each name once", "the same name twice", {}});
+      faults().push_back(
+        {errc::spec_invalid, member_path(top.path, top.key), "each name once", "the same name twice", {}});
     return true;
   }
   bool parse_error(std::size_t at, const std::string&, const nlohmann::detail::exception&) {
-    faults().push_back({errc::spec_invalid, {}, "one JSON document in UTF-8", "something else at byte " + std::to_string(at), {}});
+    faults().push_back(
+      {errc::spec_invalid, {}, "one JSON document in UTF-8", "something else at byte " + std::to_string(at), {}});
     return false;
   }
 
@@ -111,7 +113,8 @@ private:
     if (open_.empty())
       return {};
     const auto& top = open_.back();
-    return top.tree.what == json_is::object ? member_path(top.path, top.key) : element_path(top.path, top.tree.items.size());
+    return top.tree.what == json_is::object ? member_path(top.path, top.key)
+                                            : element_path(top.path, top.tree.items.size());
   }
   bool open(json_is what) {
     if (open_.size() == spec_depth_max) {
@@ -151,7 +154,8 @@ const json_tree* json_tree::member(std::string_view name) const {
 }
 
 std::string_view kind_name(const json_tree& value) {
-  constexpr std::array<std::string_view, 7> names{"null", "a boolean", "an integer", "a number", "text", "a list", "an object"};
+  constexpr std::array<std::string_view, 7> names{"null", "a boolean", "an integer", "a number",
+                                                  "text", "a list",    "an object"};
   return names.at(static_cast<std::size_t>(value.what));
 }
 

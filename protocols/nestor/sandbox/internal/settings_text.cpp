@@ -16,7 +16,8 @@ constexpr std::size_t file_path_max = 4096; // bytes: PATH_MAX
 
 std::string lower(std::string_view text) {
   std::string result{text};
-  std::ranges::transform(result, result.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::ranges::transform(result, result.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return result;
 }
 
@@ -118,7 +119,8 @@ private:
   wiped_string text_;
 };
 
-void check_free_json(const json_tree& value, const std::string& path, bool bench, bool prose, std::vector<fault>& faults) {
+void check_free_json(const json_tree& value, const std::string& path, bool bench, bool prose,
+                     std::vector<fault>& faults) {
   if (meant_as_reference(value)) {
     faults.push_back({errc::spec_invalid, path, "JSON without secret references", "a reference",
                       "secrets belong in `configuration`"});
@@ -155,7 +157,8 @@ std::optional<secret_reference> read_reference(const json_tree& value, const std
   }
   if (content.what != json_is::string)
     return refuse(std::string{kind_name(content)} + " as its value",
-                  content.what == json_is::array || content.what == json_is::object ? "it is text" : "it is text: quote it");
+                  content.what == json_is::array || content.what == json_is::object ? "it is text"
+                                                                                    : "it is text: quote it");
   secret_reference result;
   result.kind = static_cast<reference_kind>(kind - kinds.begin());
   result.path = path;
@@ -170,8 +173,9 @@ std::optional<secret_reference> read_reference(const json_tree& value, const std
                                                  : !result.name.empty() && result.name.size() <= file_path_max &&
                                                      !has_control(result.name);
   if (!fits)
-    return refuse("text that is none",
-                  result.kind == reference_kind::env ? "$env takes the name of an environment variable" : "$file takes a path");
+    return refuse("text that is none", result.kind == reference_kind::env
+                                         ? "$env takes the name of an environment variable"
+                                         : "$file takes a path");
   return result;
 }
 
@@ -185,8 +189,11 @@ bool placeholders_fit(std::string_view text, const std::string& path, bool bench
   }
   if (pattern::of(text))
     return true;
-  faults.push_back({errc::spec_invalid, path, "a placeholder such as {index}, {index:08}, {11000+index} or {11000+index%64}",
-                    "another form of it", {}});
+  faults.push_back({errc::spec_invalid,
+                    path,
+                    "a placeholder such as {index}, {index:08}, {11000+index} or {11000+index%64}",
+                    "another form of it",
+                    {}});
   return false;
 }
 

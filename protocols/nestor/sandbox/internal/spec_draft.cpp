@@ -40,20 +40,27 @@ void take_actions_port(draft& d, taken&& v) { d.runtime.actions_port = port_of(v
 void take_runtime_options(draft& d, taken&& v) { d.runtime.options = std::move(v.text); }
 
 void take_settings(draft&, taken&&) {} // written piece by piece while they are checked: settings_text.hpp
-void take_git_provider(draft& d, taken&& v) { d.configuration.git_providers.push_back({std::move(v.name), {}, {}, {}}); }
+void take_git_provider(draft& d, taken&& v) {
+  d.configuration.git_providers.push_back({std::move(v.name), {}, {}, {}});
+}
 void take_git_token(draft& d, taken&& v) { d.configuration.git_providers.back().token = std::move(*v.reference); }
 void take_git_host(draft& d, taken&& v) { d.configuration.git_providers.back().host = std::move(v.text); }
 void take_git_user_id(draft& d, taken&& v) { d.configuration.git_providers.back().user_id = std::move(v.text); }
 void take_custom_secret(draft& d, taken&& v) {
-  d.configuration.secrets.push_back({std::move(v.name), v.reference ? std::move(*v.reference) : secret_reference{}, {}});
+  d.configuration.secrets.push_back(
+    {std::move(v.name), v.reference ? std::move(*v.reference) : secret_reference{}, {}});
 }
 void take_custom_secret_value(draft& d, taken&& v) { d.configuration.secrets.back().value = std::move(*v.reference); }
-void take_custom_secret_description(draft& d, taken&& v) { d.configuration.secrets.back().description = std::move(v.text); }
+void take_custom_secret_description(draft& d, taken&& v) {
+  d.configuration.secrets.back().description = std::move(v.text);
+}
 
 void take_on_failure(draft& d, taken&& v) {
   d.spec.policy.failing = v.text == "keep" ? on_failure::keep : on_failure::destroy;
 }
-void take_on_loss(draft& d, taken&& v) { d.spec.policy.losing = v.text == "replace" ? on_loss::replace : on_loss::keep; }
+void take_on_loss(draft& d, taken&& v) {
+  d.spec.policy.losing = v.text == "replace" ? on_loss::replace : on_loss::keep;
+}
 void take_ready_within(draft& d, taken&& v) { d.spec.policy.ready_within = time_of(v); }
 void take_queue_within(draft& d, taken&& v) { d.spec.policy.queue_within = time_of(v); }
 void take_step_timeout(draft& d, taken&& v) { d.spec.policy.step_timeout = time_of(v); }
