@@ -1,5 +1,7 @@
 #include "local_node.hpp"
 
+#include <nestor/io/clock.hpp>
+
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -93,11 +95,11 @@ local_node::~local_node() {
 }
 
 std::optional<told> local_node::next(milliseconds within) {
-  auto until = std::chrono::steady_clock::now() + within;
+  auto until = io::steady_now() + within;
   for (;;) {
     if (auto letter = impl_->box->take())
       return letter;
-    auto left = std::chrono::ceil<milliseconds>(until - std::chrono::steady_clock::now());
+    auto left = std::chrono::ceil<milliseconds>(until - io::steady_now());
     if (left.count() <= 0)
       return std::nullopt;
     std::array<pollfd, 2> watched{{{impl_->box->bell, POLLIN, 0}, {impl_->signals, POLLIN, 0}}};

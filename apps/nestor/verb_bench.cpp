@@ -88,7 +88,7 @@ private:
   void create() {
     auto at = io::steady_now();
     auto spec = std::make_shared<sandbox_spec>(specs_.expand(created_++));
-    self_->ask(node_, silence_max, actors::create_sandbox{std::move(spec)})
+    self_->ask_untimed(node_, actors::create_sandbox{std::move(spec)})
       .then([this, at](const actors::accepted& answer) {
         if (answer.refused)
           return one_more(false, to_string(*answer.refused), at);
@@ -122,6 +122,7 @@ private:
       shared_->wall_s = static_cast<double>((now - began_).count()) / 1e6;
       shared_->over = true;
       shared_->moved.notify_all();
+      node_ = nullptr; // it has nothing left to drive, and must not keep the node
     } else if (created_ < options_.count) {
       create();
     }
@@ -195,7 +196,8 @@ int run_bench(const bench_options& o) {
                               {"peak_rss_kb", memory_kib("VmHWM")},
                               {"lat_us", percentiles(shared->latency_us)}};
   if (o.hold_s > 0) {
-    std::this_thread::sleep_for(std::chrono::duration<double>(o.hold_s));
+    std::unique_lock lock{shared->mutex}; // nobody wakes it: the node is held as it is for that long
+    shared->moved.wait_for(lock, std::chrono::duration<double>(o.hold_s), [] { return false; });
     line["held_rss_kb"] = memory_kib("VmRSS");
     line["journal_kb"] = node.around().journal->bytes_held() / 1024;
   }

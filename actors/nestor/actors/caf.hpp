@@ -162,6 +162,17 @@ public:
 #endif
   }
 
+  /// A request without a timer, to an actor of this process that answers or dies. A timer per request would stay, with
+  /// both actors, until its deadline (0.17), or cost more the more there are (1.1).
+  template <class Handle, class... Ts>
+  [[nodiscard]] auto ask_untimed(const Handle& receiver, Ts&&... xs) {
+#if NESTOR_CAF_MODERN
+    return this->mail(std::forward<Ts>(xs)...).request(receiver, caf::infinite);
+#else
+    return this->request(receiver, caf::infinite, std::forward<Ts>(xs)...);
+#endif
+  }
+
   /// Lets `receiver` answer the request at hand in this actor's place, with a `Response`.
   template <class Response, class Handle, class Message>
   caf::result<Response> pass_on(const Handle& receiver, Message&& message) {
