@@ -256,8 +256,8 @@ void guarded_child::hear_guardian() {
       case guardian::word::gone:
         settled_ = true;
         read_output();
-        owner_.gone(*this, {text.number, tail_.text(secrets_)});
-        break;
+        ended_ = process_absent{text.number, tail_.text(secrets_)};
+        break; // told when the guardian itself has gone
       case guardian::word::end: break; // ours to say
     }
   }
@@ -289,8 +289,11 @@ void guarded_child::guardian_ended() {
 }
 
 void guarded_child::finish_if_over() {
-  if (guardian_ == 0 && control_.fd < 0)
-    owner_.over(*this);
+  if (guardian_ != 0 || control_.fd >= 0)
+    return;
+  if (ended_)
+    owner_.gone(*this, std::move(*ended_));
+  owner_.over(*this);
 }
 
 } // namespace nestor::io

@@ -54,7 +54,7 @@ public:
   [[nodiscard]] const std::string& marker() const { return marker_; }
   [[nodiscard]] bool stays() const { return stays_; }
   /// Its guardian is there and will say what becomes of it.
-  [[nodiscard]] bool guarded() const { return control_.fd >= 0 && !settled_; }
+  [[nodiscard]] bool guarded() const { return ended_ || (control_.fd >= 0 && !settled_); }
 
 private:
   /// A descriptor and what to do when it is ready.
@@ -88,6 +88,7 @@ private:
   bool stays_ = false, started_ = false, settled_ = false;
   std::vector<secret> secrets_;
   output_tail tail_;
+  std::optional<process_absent> ended_;
 };
 
 } // namespace nestor::io

@@ -1,18 +1,28 @@
 #include <nestor/io/process_list.hpp>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <sstream>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace nestor::io {
 namespace {
 
+/// Empty when it cannot be read: a process may go between opening its file and reading it (ESRCH).
 std::string content_of(const std::string& path) {
-  std::ifstream file{path, std::ios::binary};
-  return {std::istreambuf_iterator<char>{file}, {}};
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return {};
+  std::string content;
+  std::array<char, 4'096> bytes;
+  for (ssize_t size = 0; (size = ::read(fd, bytes.data(), bytes.size())) > 0;)
+    content.append(bytes.data(), static_cast<std::size_t>(size));
+  ::close(fd);
+  return content;
 }
 
 std::string proc_path(std::int64_t pid, const char* file) {
@@ -42,11 +52,11 @@ std::optional<process_entry> process_at(std::int64_t pid) {
 std::vector<process_entry> all_processes() {
   std::vector<process_entry> all;
   std::error_code failed;
-  for (const auto& item : std::filesystem::directory_iterator{"/proc", failed}) {
-    auto name = item.path().filename().string();
+  for (std::filesystem::directory_iterator item{"/proc", failed}, end; !failed && item != end; item.increment(failed)) {
+    auto name = item->path().filename().string();
     std::int64_t pid = 0;
-    auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
-    if (error != std::errc{} || end != name.data() + name.size())
+    auto [last, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
+    if (error != std::errc{} || last != name.data() + name.size())
       continue;
     if (auto entry = process_at(pid))
       all.push_back(std::move(*entry));

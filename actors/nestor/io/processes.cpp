@@ -177,6 +177,7 @@ void processes::state::unguarded(guarded_child& child) {
 }
 
 void processes::state::over(guarded_child& child) {
+  // From `gone` on it is known by its ending; the record goes when nothing of it is on the stack any more.
   later([this, &child] { children.remove_if([&](const record& r) { return &r.child == &child; }); });
 }
 
@@ -278,7 +279,7 @@ void processes::look(process_look what, answer done) {
 void processes::find(process_find what, answer done) {
   auto& s = *state_;
   for (auto& one : s.children)
-    if (one.child.marker() == what.marker && one.child.guarded()) {
+    if (one.child.marker() == what.marker && one.child.guarded() && s.ending_of(one.child.ref()) == nullptr) {
       if (one.spawned)
         one.finders.push_back(std::move(done));
       else
