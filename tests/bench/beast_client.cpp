@@ -68,7 +68,8 @@ asio::awaitable<std::unique_ptr<connection>> connect(campaign& work, const bench
     kept.pop_back();
     co_return result;
   }
-  auto result = std::make_unique<connection>(connection{beast::tcp_stream{co_await asio::this_coro::executor}, {}});
+  auto executor = co_await asio::this_coro::executor; // on its own line: g++ 12 destroys temporaries around it twice
+  auto result = std::make_unique<connection>(connection{beast::tcp_stream{executor}, {}});
   result->stream.expires_after(request_timeout);
   tcp::endpoint peer{asio::ip::make_address(where.host), static_cast<std::uint16_t>(std::stoi(where.port))};
   auto [failed] = co_await result->stream.async_connect(peer, asio::as_tuple(asio::use_awaitable));
@@ -118,7 +119,8 @@ asio::awaitable<bool> configure(campaign& work, std::uint64_t index) {
 asio::awaitable<void> worker(campaign& work) {
   while (work.next < work.options.count) {
     auto index = work.next++;
-    ++((co_await configure(work, index)) ? work.ok : work.failed);
+    bool configured = co_await configure(work, index);
+    ++(configured ? work.ok : work.failed);
   }
 }
 

@@ -67,7 +67,6 @@ supervisor::supervisor(self_ptr<> self, surroundings_ptr around, caf::actor_addr
     step_timeout_(wanted_->spec->policy.step_timeout) {
   machine_.seed = born.seed;
   machine_.wanted = wanted_->number;
-  told_.id = id_;
   begin(step::queue);
   feed(event::enqueued{});
 }
@@ -119,8 +118,10 @@ void supervisor::feed(const any_event& e) {
   for (const auto& each : commands)
     std::visit([this](const auto& c) { perform(c); }, each);
   publish();
-  if (machine_.now == phase::ready && !machine_.running)
+  if (machine_.now == phase::ready && !machine_.running && wanted_) {
     wanted_.reset(); // its plaintext leaves memory; the journal has it
+    timeline_.shrink_to_fit();
+  }
   arm();
 }
 
@@ -435,10 +436,12 @@ void supervisor::show_steps(phase before, const any_event& e) {
 
 void supervisor::publish() {
   status_changed now{id_, status_of(machine_), machine_.observed, machine_.fence};
-  bool same_ready = now.word != status::ready || (now.observed == told_.observed && now.fence == told_.fence);
-  if (now.word == told_.word && same_ready)
+  bool same_ready = now.word != status::ready || (now.observed == told_observed_ && now.fence == told_fence_);
+  if (now.word == told_word_ && same_ready)
     return;
-  told_ = now;
+  told_word_ = now.word;
+  told_observed_ = now.observed;
+  told_fence_ = now.fence;
   if (auto registry = caf::actor_cast<caf::actor>(registry_))
     self_->tell(registry, now);
   if (around_->observer)

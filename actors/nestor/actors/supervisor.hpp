@@ -98,7 +98,9 @@ private:
   wall_time provisioned_at_;
   std::vector<timeline_entry> timeline_;
   instant step_began_{};
-  status_changed told_;
+  status told_word_ = status::queued;
+  generation told_observed_ = 0;
+  incarnation told_fence_ = 0;
 };
 
 } // namespace nestor::actors

@@ -17,15 +17,49 @@ void answer(const actors::reply_to& to, auto message) {
     actors::tell_from_outside(whom, std::move(message));
 }
 
-std::size_t bytes_of(const sandbox_spec& spec) {
-  std::size_t bytes = sizeof spec + spec.name.size() + spec.dialect.size() + sizeof(runtime_spec) + spec.runtime->url.size();
-  const auto& c = *spec.configuration;
-  bytes += sizeof c + c.settings.capacity();
+// -- what records take, as the allocator sees it: blocks of 16 bytes, 8 of them its own, 32 at least ------------------------
+
+std::size_t block(std::size_t bytes) {
+  return bytes == 0 ? 0 : std::max<std::size_t>(32, (bytes + 8 + 15) / 16 * 16);
+}
+
+constexpr std::size_t shared_head = 16; // of what make_shared makes
+
+std::size_t text(const auto& s) {
+  constexpr std::size_t inside = 15; // characters that need no block
+  return s.capacity() > inside ? block(s.capacity() + 1) : 0;
+}
+
+std::size_t bytes_of(const secret& s) {
+  return s.expose([](auto v) { return v.empty() ? 0 : block(shared_head + 16) + block(v.size()); });
+}
+
+std::size_t bytes_of(const nested::configuration& c) {
+  auto bytes = block(shared_head + sizeof c) + text(c.settings) + block(c.secret_settings.capacity() * sizeof(std::string)) +
+               block(c.git_providers.capacity() * sizeof(nested::git_credential)) +
+               block(c.secrets.capacity() * sizeof(nested::custom_secret));
+  for (const auto& item : c.secret_settings)
+    bytes += text(item);
   for (const auto& item : c.git_providers)
-    bytes += sizeof item + item.git_provider.size() + item.token.expose([](auto v) { return v.size(); });
+    bytes += text(item.git_provider) + bytes_of(item.token);
   for (const auto& item : c.secrets)
-    bytes += sizeof item + item.name.size() + item.value.expose([](auto v) { return v.size(); });
+    bytes += text(item.name) + text(item.description) + bytes_of(item.value);
   return bytes;
+}
+
+std::size_t bytes_of(const sandbox_spec& spec) {
+  const auto& r = *spec.runtime;
+  return block(shared_head + sizeof spec) + text(spec.name) + block(shared_head + sizeof r) + text(r.url) + bytes_of(r.session_key) +
+         bytes_of(*spec.configuration);
+}
+
+std::size_t bytes_of(const providers::runtime& r) {
+  return block(shared_head + sizeof r) + text(r.ref) + text(r.where.host) + text(r.path_prefix);
+}
+
+std::size_t bytes_of(const nested::delivery& d) {
+  constexpr std::size_t entry = sizeof(std::pair<std::string, nested::digest>);
+  return block(shared_head + sizeof d) + block(d.git_providers.capacity() * entry) + block(d.secrets.capacity() * entry);
 }
 
 } // namespace
@@ -56,7 +90,7 @@ void memory_journal::want(actors::wanted_record record, actors::reply_to to) {
     auto& wanted = records_[record.sandbox].wanted;
     wanted.push_back(std::make_shared<actors::wanted_record>(std::move(record)));
     if (wanted.size() > generations_max)
-      wanted.pop_front();
+      wanted.erase(wanted.begin());
   }
   answer(to, actors::journal_done{to.ticket, true});
 }
@@ -82,9 +116,14 @@ std::size_t memory_journal::bytes_held() const {
   std::lock_guard lock{mutex_};
   std::size_t bytes = 0;
   for (const auto& [id, record] : records_) {
-    bytes += sizeof record + 2 * id.text.size() + sizeof(void*) * 4;
+    bytes += block(sizeof record + sizeof id + 2 * sizeof(void*)) + 2 * text(id.text) + sizeof(void*);
+    bytes += block(record.wanted.capacity() * sizeof(void*) * 2);
+    if (record.actual.runtime)
+      bytes += bytes_of(*record.actual.runtime);
+    if (record.actual.holds)
+      bytes += bytes_of(*record.actual.holds);
     for (const auto& each : record.wanted)
-      bytes += sizeof *each + bytes_of(*each->spec);
+      bytes += block(shared_head + sizeof *each) + text(each->sandbox.text) + bytes_of(*each->spec);
   }
   return bytes;
 }

@@ -5,9 +5,9 @@
 
 #include <nestor/actors/seams.hpp>
 
-#include <deque>
 #include <mutex>
 #include <unordered_map>
+#include <vector>
 
 namespace nestor::bridge {
 
@@ -27,7 +27,7 @@ public:
 private:
   struct kept {
     actors::actual_record actual;
-    std::deque<std::shared_ptr<const actors::wanted_record>> wanted; ///< the latest generations, oldest first
+    std::vector<std::shared_ptr<const actors::wanted_record>> wanted; ///< the latest generations, oldest first
   };
 
   installation_id installation_;

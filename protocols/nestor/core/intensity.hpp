@@ -9,14 +9,14 @@
 namespace nestor {
 
 struct intensity_limit {
-  std::uint32_t max = 3; ///< 0–16 restarts …
+  std::uint32_t max = 3; ///< 0–8 restarts …
   milliseconds within{600'000}; ///< … in this time
 };
 
 /// The times of the latest restarts. Fixed size: no allocation in an idle supervisor.
 class intensity {
 public:
-  static constexpr std::uint32_t max_limit = 16; ///< largest `max` that can be asked for
+  static constexpr std::uint32_t max_limit = 8; ///< largest `max` that can be asked for
 
   /// Counts one restart at `now`; false when that is one too many.
   constexpr bool admit(const intensity_limit& limit, instant now) {
