@@ -100,6 +100,13 @@ void world::perform(const any_command& any) {
   } else if (const auto* r = std::get_if<command::start_run>(&any)) {
     if (run_owed_)
       broken("two runs at once against one runtime");
+    bool again = last_push_.made && last_push_.made->why == r->why && last_push_.made->target == r->target &&
+                 last_push_.on == s_.number;
+    last_push_.times = pushes(r->why) && again ? last_push_.times + 1 : 1;
+    if (last_push_.times > p_.reconfigures + 1U)
+      broken("a configuration was restarted more often than the budget allows");
+    last_push_.made = *r;
+    last_push_.on = s_.number;
     run_owed_ = run{r->number, r->why, r->target, false};
   } else if (std::holds_alternative<command::stop_run>(any)) {
     if (run_owed_)

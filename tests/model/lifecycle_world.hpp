@@ -47,6 +47,11 @@ private:
     std::uint64_t look = 0;
     bool present = false;
   };
+  struct pushes_alike {
+    std::optional<command::start_run> made;
+    attempt on = 0;
+    std::uint32_t times = 0; // in a row, of the same generation, to the same runtime
+  };
   struct pending_record {
     std::uint64_t revision = 0;
     note what{};
@@ -91,6 +96,7 @@ private:
   std::optional<attempt> destroy_owed_;
   std::optional<run> run_owed_;
   std::vector<pending_record> records_;
+  pushes_alike last_push_;
   std::vector<any_event> stale_;
   bool finished_ = false;
 
