@@ -140,6 +140,12 @@ void world::check(const state& before, const any_event& e) {
     broken("served without a durable confirmation of what is served");
   if (serving(s_) && told_)
     broken("served although its server is known to be another one");
+  if (const auto* c = std::get_if<event::configuration_changed>(&e); c && c->removes && s_.wanted == c->to && before.wanted < c->to)
+    takes_away_ = c->to;
+  if (s_.now == phase::ready && s_.update_refused)
+    takes_away_ = 0; // refused: what was to be taken away stays
+  if (serving(s_) && s_.now != phase::ready && durable_confirmed_ < takes_away_)
+    broken("served while an update takes something away");
   if (before.was_ready && !before.doomed && s_.doomed && !std::holds_alternative<event::destroy_requested>(e) &&
       !std::holds_alternative<event::runtime_gone>(e))
     broken("given up with work inside");

@@ -109,6 +109,7 @@ private:
   generation held_ = 0;                  // what the server holds; 0 = nothing or a mixture
   std::uint32_t losses_ = 0;             // runtimes that ended by themselves
   bool told_ = false;                    // the machine heard that its server is another one
+  generation takes_away_ = 0;            // latest generation that takes something away
   bool written_ = false;                 // something of ours is in the server
 };
 
