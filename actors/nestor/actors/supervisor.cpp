@@ -237,7 +237,6 @@ void supervisor::launch_run() {
     return load_wanted(run.target);
   }
   next_run_.reset();
-  run_began_ = around_->clock->now();
   pushing_ = needs_configuration(run.why) ? wanted_->spec->configuration : nullptr;
   configurator_ending_ = false;
   configurator_ = spawn<configurator>(self_, around_, self_->address(),
@@ -309,7 +308,7 @@ void supervisor::on_run_report(run_report& report) {
     dialect_ = report.confirmed->dialect;
     strength_ = report.confirmed->strength;
     if (is_push(why))
-      configured_since_ = run_began_;
+      configured_since_ = report.confirmed->alive_at;
   }
   bool over = !std::holds_alternative<event::writing>(report.what);
   if (over)

@@ -82,7 +82,6 @@ private:
   std::shared_ptr<const nested::delivery> holds_;         ///< what the nested server is known to hold or may hold
   std::shared_ptr<const nested::configuration> pushing_;  ///< configuration of the run at work
   std::optional<instant> configured_since_;
-  instant run_began_{};
   std::string dialect_;
   nested::evidence strength_ = nested::evidence::none;
 
