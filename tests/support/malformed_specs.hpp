@@ -131,7 +131,7 @@ inline const std::vector<malformed_spec> malformed_fields{
    "a duration such as"},
   {"a duration too short", "policy: {probe_every: 10ms}\n", "policy.probe_every", "from 1s to 24h"},
   {"a duration too long", "policy: {ready_within: 25h}\n", "policy.ready_within", "from 1s to 24h"},
-  {"too many restarts", "policy: {restarts: {max: 17}}\n", "policy.restarts.max", "from 0 to 16"},
+  {"too many restarts", "policy: {restarts: {max: 17}}\n", "policy.restarts.max", "from 0 to 8"},
   {"restarts as a number", "policy: {restarts: 3}\n", "policy.restarts", "an object"},
   {"a bad word for on_failure", "policy: {on_failure: destory}\n", "policy.on_failure", "did you mean destroy?"},
   {"a bad word for on_loss", "policy: {on_loss: drop}\n", "policy.on_loss", "one of keep, replace"},
