@@ -27,7 +27,7 @@ bool without_body(std::uint16_t status) {
 
 } // namespace
 
-connection::connection(asio::ip::tcp::socket socket, std::shared_ptr<site> who, std::shared_ptr<connection_world> world)
+connection::connection(tcp_socket socket, std::shared_ptr<site> who, std::shared_ptr<connection_world> world)
     : socket_(std::move(socket)), site_(std::move(who)), world_(std::move(world)) {
   ++world_->open;
 }
@@ -53,7 +53,7 @@ void connection::tick(int ticks_max) {
 
 void connection::close() {
   error ignored;
-  socket_.shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
+  socket_.shutdown(tcp_socket::shutdown_both, ignored);
   socket_.close(ignored);
 }
 
@@ -220,7 +220,7 @@ void connection::written(error failed) {
 /// Lets the client read the answer before the connection goes: closing with unread bytes would reset it.
 void connection::drain() {
   error failed;
-  socket_.shutdown(asio::ip::tcp::socket::shutdown_send, failed);
+  socket_.shutdown(tcp_socket::shutdown_send, failed);
   if (failed)
     return close();
   out_.resize(drain_step);
@@ -235,7 +235,7 @@ void connection::drain() {
 
 /// Never answers, but notices when the client gives up.
 void connection::wait_for_end() {
-  socket_.async_wait(asio::ip::tcp::socket::wait_read, [self = shared_from_this()](error) { self->close(); });
+  socket_.async_wait(tcp_socket::wait_read, [self = shared_from_this()](error) { self->close(); });
 }
 
 } // namespace nestor::nested_server

@@ -16,6 +16,11 @@
 
 namespace nestor::nested_server {
 
+/// With the executor spelled out: the type-erased one costs an indirect call for each step of each operation.
+using executor = boost::asio::io_context::executor_type;
+using tcp_socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, executor>;
+using tcp_acceptor = boost::asio::basic_socket_acceptor<boost::asio::ip::tcp, executor>;
+
 struct connection_world {
   listener_world given;
   std::size_t open = 0;
@@ -26,7 +31,7 @@ class connection final
       public std::enable_shared_from_this<connection>,
       public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
 public:
-  connection(boost::asio::ip::tcp::socket socket, std::shared_ptr<site> who, std::shared_ptr<connection_world> world);
+  connection(tcp_socket socket, std::shared_ptr<site> who, std::shared_ptr<connection_world> world);
   ~connection() override;
 
   void start();
@@ -55,7 +60,7 @@ private:
   void drain();
   void wait_for_end();
 
-  boost::asio::ip::tcp::socket socket_;
+  tcp_socket socket_;
   std::shared_ptr<site> site_;
   std::shared_ptr<connection_world> world_;
   boost::beast::basic_flat_buffer<wiping_allocator<char>> buffer_;

@@ -34,7 +34,7 @@ void after(asio::io_context& context, milliseconds delay, std::function<void()> 
 
 struct listener::parts {
   struct port {
-    tcp::acceptor acceptor;
+    tcp_acceptor acceptor;
     std::shared_ptr<site> who;
   };
   using connection_list = boost::intrusive::list<connection, boost::intrusive::constant_time_size<false>>;
@@ -47,7 +47,7 @@ struct listener::parts {
   asio::signal_set signals{context};
 
   void accept(port& p) {
-    p.acceptor.async_accept([this, &p](error failed, tcp::socket socket) {
+    p.acceptor.async_accept([this, &p](error failed, tcp_socket socket) {
       if (failed == asio::error::operation_aborted)
         return;
       if (failed)
@@ -96,7 +96,7 @@ std::uint16_t listener::listen(const std::string& address, std::uint16_t port, s
     throw std::system_error(failed, "'" + address + "' is not an address");
   try {
     auto made = std::make_unique<parts::port>(
-      parts::port{tcp::acceptor{parts_->context, tcp::endpoint{where, port}}, std::move(who)});
+      parts::port{tcp_acceptor{parts_->context.get_executor(), tcp::endpoint{where, port}}, std::move(who)});
     auto chosen = made->acceptor.local_endpoint().port();
     parts_->accept(*parts_->ports.emplace_back(std::move(made)));
     return chosen;

@@ -251,13 +251,18 @@ void coerce_object(wiped_json& object, std::span<const field_rule> rules, unknow
     return faults.add("model_attributes_type", where,
                       "Input should be a valid dictionary or object to extract fields from", object);
   auto& members = object.get_ref<wiped_json::object_t&>();
+  std::size_t known = 0;
   for (const auto& rule : rules) {
     auto at = members.find(rule.name);
-    if (at != members.end())
+    if (at != members.end()) {
+      ++known;
       coerce(at->second, rule, within(where, rule.name), faults);
-    else if (rule.required)
+    } else if (rule.required) {
       faults.add("missing", within(where, rule.name), "Field required", object);
+    }
   }
+  if (known == members.size())
+    return;
   for (auto at = members.begin(); at != members.end();) {
     if (std::ranges::find(rules, std::string_view{at->first}, &field_rule::name) != rules.end()) {
       ++at;
