@@ -175,7 +175,8 @@ void http_connection::shake_hands() {
         fail(transport_error::unreachable);
       return;
     case io_step::refused: return fail(transport_error::tls_refused);
-    default: {
+    case io_step::ended:
+    case io_step::cut: {
       int error = 0;
       socklen_t size = sizeof error;
       ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
