@@ -1,5 +1,5 @@
-// nestor-guardian: starts one child and answers for its whole tree. It holds a socket to the node; when that ends, be it
-// by kill -9, it kills the tree (or, told to stay, goes on guarding). It is a subreaper, so that nothing the child
+// nestor-guardian: starts one child and answers for its whole tree. It holds a socket to the node; when that ends, be
+// it by kill -9, it kills the tree (or, told to stay, goes on guarding). It is a subreaper, so that nothing the child
 // starts can leave by daemonising. The kernel's parent-death signal would not do: it follows the thread that forked,
 // and misses grandchildren. Knows nothing of sandboxes. Plain POSIX, no heap: there is one of it per child.
 #include <nestor/io/guardian_protocol.hpp>

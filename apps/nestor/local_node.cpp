@@ -45,7 +45,8 @@ struct postman {
   std::shared_ptr<letter_box> box;
   postman(actors::self_ptr<>, std::shared_ptr<letter_box> into) : box(std::move(into)) {}
   caf::behavior make_behavior() {
-    return {[this](const actors::status_changed& x) { box->put(x); }, [this](const actors::step_changed& x) { box->put(x); }};
+    return {[this](const actors::status_changed& x) { box->put(x); },
+            [this](const actors::step_changed& x) { box->put(x); }};
   }
 };
 

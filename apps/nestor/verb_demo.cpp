@@ -1,6 +1,7 @@
 // `nestor demo`: the whole of Nestor in half a minute, on this machine alone. Three sandboxes come up; one whose git
 // token is refused is destroyed, with the reason; one whose nested server dies in the middle is replaced; a secret is
-// rotated in a running one; everything is destroyed, and the process table proves it. Exit 0 only if all of that was so.
+// rotated in a running one; everything is destroyed, and the process table proves it. Exit 0 only if all of that was
+// so.
 #include "local_node.hpp"
 #include "timeline.hpp"
 #include "verbs.hpp"
@@ -20,9 +21,11 @@ namespace {
 // One scene: a local process starts, is configured and answers; far less on an idle machine.
 constexpr milliseconds scene_within{60'000};
 
-std::shared_ptr<const nested::configuration> configuration_of(const std::string& git_token, const std::string& deploy_key) {
+std::shared_ptr<const nested::configuration> configuration_of(const std::string& git_token,
+                                                              const std::string& deploy_key) {
   auto c = std::make_shared<nested::configuration>();
-  c->settings = wiped_string{R"({"agent":"CodeActAgent","language":"en","llm_api_key":"demo-llm-key","llm_model":"demo/model"})"};
+  c->settings =
+    wiped_string{R"({"agent":"CodeActAgent","language":"en","llm_api_key":"demo-llm-key","llm_model":"demo/model"})"};
   c->secret_settings = {"/llm_api_key"};
   c->git_providers.push_back({"github", secret::copy_of(git_token), std::nullopt, std::nullopt});
   c->secrets.push_back({"DEPLOY_KEY", secret::copy_of(deploy_key), "rotated in the demo"});
@@ -45,7 +48,8 @@ public:
   }
 
 private:
-  sandbox_id create(const std::string& name, std::vector<std::string> command, const std::string& git_token = "demo-token") {
+  sandbox_id create(const std::string& name, std::vector<std::string> command,
+                    const std::string& git_token = "demo-token") {
     auto runtime = std::make_shared<runtime_spec>();
     runtime->command = std::move(command);
     auto spec = std::make_shared<sandbox_spec>();
@@ -81,7 +85,8 @@ private:
   }
 
   bool scene(std::string_view title, bool went_well) {
-    out_.line(out_.in(went_well ? tone::good : tone::bad, went_well ? "as it should be: " : "NOT as it should be: ") + std::string{title});
+    out_.line(out_.in(went_well ? tone::good : tone::bad, went_well ? "as it should be: " : "NOT as it should be: ") +
+              std::string{title});
     out_.line("");
     return went_well;
   }
@@ -123,8 +128,10 @@ private:
   bool rotates_a_secret() {
     announce("4. A secret rotated in a running sandbox: the new generation is confirmed");
     auto id = running_.front();
-    auto answer = node_.ask<actors::accepted>(actors::configure_sandbox{id, configuration_of("demo-token", "demo-deploy-key-2")});
-    bool ready = !answer.refused && until({id}, [&](const auto& now) { return now.word == status::ready && now.observed == 2; });
+    auto answer =
+      node_.ask<actors::accepted>(actors::configure_sandbox{id, configuration_of("demo-token", "demo-deploy-key-2")});
+    bool ready =
+      !answer.refused && until({id}, [&](const auto& now) { return now.word == status::ready && now.observed == 2; });
     return scene("generation 2 confirmed", ready && see(id)->observed == 2);
   }
 

@@ -1,5 +1,5 @@
-// `nestor up`: one sandbox in the foreground. Its timeline, then its access; Ctrl-C destroys it. With --once the object,
-// and its end.
+// `nestor up`: one sandbox in the foreground. Its timeline, then its access; Ctrl-C destroys it. With --once the
+// object, and its end.
 #include "local_node.hpp"
 #include "spec_file.hpp"
 #include "timeline.hpp"

@@ -56,7 +56,8 @@ void require_absent(bench& b, const sandbox_id& id) {
 
 } // namespace
 
-TEST_CASE("whichever io of a start-up fails, the sandbox ends Ready and confirmed, or absent with a reason", "[faults]") {
+TEST_CASE("whichever io of a start-up fails, the sandbox ends Ready and confirmed, or absent with a reason",
+          "[faults]") {
   for (const auto& choice : choices)
     for (int how = 1; how < static_cast<int>(fault::count_); ++how)
       for (std::size_t times : {std::size_t{1}, std::size_t{30}}) {
@@ -67,8 +68,10 @@ TEST_CASE("whichever io of a start-up fails, the sandbox ends Ready and confirme
           b.node.world->fail(nth, static_cast<fault>(how), times);
           auto id = b.node.create(canary_spec(choice));
           auto seen = b.node.run_to_rest(id);
-          INFO((seen ? nestor::name_of(seen->word) : "unseen") << " " << choice.provider << " " << choice.dialect << ": io " << nth << " fails " << times << " times: "
-                               << name_of(static_cast<fault>(how)) << "\n" << b.transcript());
+          INFO((seen ? nestor::name_of(seen->word) : "unseen")
+               << " " << choice.provider << " " << choice.dialect << ": io " << nth << " fails " << times
+               << " times: " << name_of(static_cast<fault>(how)) << "\n"
+               << b.transcript());
           REQUIRE(seen);
           if (seen->word == status::ready)
             REQUIRE(difference(b.server(), *canary_configuration(), choice.dialect) == "");
@@ -88,7 +91,8 @@ bool beyond_evidence(const spec_choice& choice, fault how, std::size_t times) {
   return how == fault::no_effect && (choice.dialect == "generic" || times > 1);
 }
 
-TEST_CASE("whichever io of a live change fails, the new generation holds, or the old one, or nothing is served", "[faults]") {
+TEST_CASE("whichever io of a live change fails, the new generation holds, or the old one, or nothing is served",
+          "[faults]") {
   for (const auto& choice : choices)
     for (int how = 1; how < static_cast<int>(fault::count_); ++how)
       for (std::size_t times : {std::size_t{1}, std::size_t{30}}) {
@@ -104,8 +108,10 @@ TEST_CASE("whichever io of a live change fails, the new generation holds, or the
           auto answer = b.node.ask<actors::accepted>(actors::configure_sandbox{id, canary_configuration(2)});
           REQUIRE_FALSE(answer.refused);
           auto seen = b.node.run_to_rest(id);
-          INFO((seen ? nestor::name_of(seen->word) : "unseen") << " " << choice.provider << " " << choice.dialect << ": io " << nth << " fails " << times << " times: "
-                               << name_of(static_cast<fault>(how)) << "\n" << b.transcript());
+          INFO((seen ? nestor::name_of(seen->word) : "unseen")
+               << " " << choice.provider << " " << choice.dialect << ": io " << nth << " fails " << times
+               << " times: " << name_of(static_cast<fault>(how)) << "\n"
+               << b.transcript());
           REQUIRE(seen);
           if (seen->word == status::ready)
             REQUIRE(difference(b.server(), *canary_configuration(seen->observed == 2 ? 2 : 1), choice.dialect) == "");

@@ -42,11 +42,13 @@ truth condition_of(const sandbox_view& seen, std::string_view type) {
 
 } // namespace
 
-TEST_CASE("a nested server that is killed at any step of a start-up is replaced, and the sandbox becomes Ready", "[supervision]") {
+TEST_CASE("a nested server that is killed at any step of a start-up is replaced, and the sandbox becomes Ready",
+          "[supervision]") {
   for (std::size_t after = 1;; ++after) {
     test_node node{plain_options()};
     auto id = node.create(canary_spec({}));
-    bool reached = node.run_until([&] { return node.world->performed() > after || node.see(id)->word == status::ready; }, 1min);
+    bool reached =
+      node.run_until([&] { return node.world->performed() > after || node.see(id)->word == status::ready; }, 1min);
     REQUIRE(reached);
     if (node.see(id)->word == status::ready)
       break; // it was Ready before that many ios
@@ -60,7 +62,8 @@ TEST_CASE("a nested server that is killed at any step of a start-up is replaced,
   }
 }
 
-TEST_CASE("a refused git token before the first Ready ends the sandbox and names the git provider only", "[supervision]") {
+TEST_CASE("a refused git token before the first Ready ends the sandbox and names the git provider only",
+          "[supervision]") {
   test_node node{plain_options()};
   auto c = copy_of();
   replace_token(*c, "github", "bad-CANARY-7f3a-token");
@@ -114,12 +117,14 @@ TEST_CASE("a changed secret reaches a running sandbox, and a removed one leaves 
   REQUIRE_FALSE(node.ask<actors::accepted>(actors::configure_sandbox{id, c}).refused);
   REQUIRE(node.run_to_rest(id)->observed == 2);
   CHECK(difference(node.world->server(node.world->running().front()), *c, "openhands").empty());
-  std::vector<std::string> since(node.world->writes().begin() + static_cast<std::ptrdiff_t>(writes), node.world->writes().end());
+  std::vector<std::string> since(node.world->writes().begin() + static_cast<std::ptrdiff_t>(writes),
+                                 node.world->writes().end());
   CHECK(std::ranges::count(since, "DELETE /api/secrets/DEPLOY_KEY") == 1);
   CHECK(std::ranges::count(since, "DELETE /api/secrets/API_TOKEN") == 1);
 }
 
-TEST_CASE("a nested server that restarts empty is noticed within a probe, not served, and configured again", "[supervision]") {
+TEST_CASE("a nested server that restarts empty is noticed within a probe, not served, and configured again",
+          "[supervision]") {
   test_node node{plain_options()};
   auto id = node.create(canary_spec({}));
   auto ready = node.run_to_rest(id);
@@ -138,7 +143,8 @@ TEST_CASE("a nested server that restarts empty is noticed within a probe, not se
   CHECK(node.world->spawned() == 1);
 }
 
-TEST_CASE("a server that stops answering after Ready is Unknown, never destroyed, and Ready again when it answers", "[supervision]") {
+TEST_CASE("a server that stops answering after Ready is Unknown, never destroyed, and Ready again when it answers",
+          "[supervision]") {
   test_node node{plain_options()};
   auto id = node.create(canary_spec({}));
   REQUIRE(node.run_to_rest(id)->word == status::ready);
@@ -207,7 +213,9 @@ TEST_CASE("a static server that has settings of others is refused and left alone
   options.session_key = secret::copy_of("CANARY-7f3a-session");
   test_node node{options};
   node.world->add_static(static_port);
-  http::request theirs{http::method::post, "/api/settings", {{"X-Session-API-Key", wiped_string{"CANARY-7f3a-session"}}},
+  http::request theirs{http::method::post,
+                       "/api/settings",
+                       {{"X-Session-API-Key", wiped_string{"CANARY-7f3a-session"}}},
                        wiped_string{R"({"language":"fr"})"}};
   node.world->server(static_port).handle(theirs, node.system.now(), "127.0.0.1");
   auto seen = node.run_to_rest(node.create(canary_spec({"static", "openhands"})));

@@ -144,9 +144,10 @@ int main(int argc, char** argv) try {
   std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begin;
   auto cpu = bench::cpu_now();
 
-  std::printf("{\"ok\":%llu,\"fail\":%llu,\"wall_s\":%.4f,\"cpu_user_s\":%.4f,\"cpu_sys_s\":%.4f,\"peak_rss_kb\":%ld}\n",
-              static_cast<unsigned long long>(work.ok), static_cast<unsigned long long>(work.failed), wall.count(),
-              cpu.user - cpu_before.user, cpu.system - cpu_before.system, bench::peak_rss_kb());
+  std::printf(
+    "{\"ok\":%llu,\"fail\":%llu,\"wall_s\":%.4f,\"cpu_user_s\":%.4f,\"cpu_sys_s\":%.4f,\"peak_rss_kb\":%ld}\n",
+    static_cast<unsigned long long>(work.ok), static_cast<unsigned long long>(work.failed), wall.count(),
+    cpu.user - cpu_before.user, cpu.system - cpu_before.system, bench::peak_rss_kb());
   return work.failed == 0 ? 0 : 1;
 } catch (const std::exception& problem) {
   std::fprintf(stderr, "beast_client: %s\n", problem.what());

@@ -71,10 +71,11 @@ int main(int argc, char** argv) try {
   context.run();
   auto wall = nestor::io::steady_now() - begin;
   auto cpu = bench::cpu_now();
-  std::printf("{\"ok\":%llu,\"fail\":%llu,\"wall_s\":%.4f,\"cpu_user_s\":%.4f,\"cpu_sys_s\":%.4f,\"peak_rss_kb\":%ld}\n",
-              static_cast<unsigned long long>(work.ok), static_cast<unsigned long long>(work.failed),
-              static_cast<double>(wall.count()) * 1e-6, cpu.user - cpu_before.user, cpu.system - cpu_before.system,
-              bench::peak_rss_kb());
+  std::printf(
+    "{\"ok\":%llu,\"fail\":%llu,\"wall_s\":%.4f,\"cpu_user_s\":%.4f,\"cpu_sys_s\":%.4f,\"peak_rss_kb\":%ld}\n",
+    static_cast<unsigned long long>(work.ok), static_cast<unsigned long long>(work.failed),
+    static_cast<double>(wall.count()) * 1e-6, cpu.user - cpu_before.user, cpu.system - cpu_before.system,
+    bench::peak_rss_kb());
   return work.failed == 0 ? 0 : 1;
 } catch (const std::exception& problem) {
   std::fprintf(stderr, "io_client: %s\n", problem.what());

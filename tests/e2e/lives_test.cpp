@@ -71,7 +71,8 @@ std::vector<int> running(const std::string& program) {
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator{"/proc", ignored}) {
     auto name = entry.path().filename().string();
-    if (std::isdigit(static_cast<unsigned char>(name.front())) && contents_of(entry.path() / "cmdline").starts_with(program))
+    if (std::isdigit(static_cast<unsigned char>(name.front())) &&
+        contents_of(entry.path() / "cmdline").starts_with(program))
       found.push_back(std::stoi(name));
   }
   return found;
@@ -103,8 +104,9 @@ TEST_CASE("a sandbox of one's own comes up, is shown, and is destroyed") {
 
 TEST_CASE("failures of every kind repeat no secret, and exit 1 with a reason") {
   scratch_folder scratch;
-  for (const std::string fault : {"status:422@POST /api/settings x*", "page:200@POST /api/secrets x*", "status:500@GET /api/secrets x*",
-                                  "die@POST /api/secrets x*", "git-unreachable@POST /api/add-git-providers x*"}) {
+  for (const std::string fault :
+       {"status:422@POST /api/settings x*", "page:200@POST /api/secrets x*", "status:500@GET /api/secrets x*",
+        "die@POST /api/secrets x*", "git-unreachable@POST /api/add-git-providers x*"}) {
     INFO(fault);
     auto file = spec_for(scratch, ", --fault, '" + fault + "'", secret_text);
     auto end = run_program(scratch, {nestor_binary(), "up", "-f", file, "--once"});
@@ -117,7 +119,8 @@ TEST_CASE("failures of every kind repeat no secret, and exit 1 with a reason") {
 
 TEST_CASE("when nestor up is killed, its children and theirs are gone within a second") {
   scratch_folder scratch;
-  // A server with a grandchild that has left its process group: /bin/sh starts `sleep` in the background, then becomes it.
+  // A server with a grandchild that has left its process group: /bin/sh starts `sleep` in the background, then becomes
+  // it.
   auto script = scratch.write("start.sh", "setsid sleep 987 &\nexec " + server_binary() + " --dialect openhands\n");
   auto key = scratch.write("key", secret_text);
   auto file = scratch.write("spec.yaml", "runtime: {command: [/bin/sh, " + script + "]}\n"

@@ -52,38 +52,94 @@ TEST_CASE("a server that hangs is given up at the deadline", "[io]") {
 }
 
 TEST_CASE("what keeps a call from its server has a name each", "[io]") {
-  struct { const char* title; std::function<void(peer&)> behave; transport_error expected; } rows[] = {
-    {"reset before an answer", [](peer& p) { p.request(); p.reset(); }, transport_error::reset},
+  struct { const char* title; std::function<void(peer&)> behave; transport_error expected;
+  } rows[] = {
+    {"reset before an answer",
+     [](peer& p) {
+       p.request();
+       p.reset();
+     },
+     transport_error::reset},
     {"closed before an answer", [](peer& p) { p.request(); }, transport_error::reset},
-    {"cut in the header", [](peer& p) { p.request(); p.send("HTTP/1.1 200 OK\r\nConte"); }, transport_error::reset},
-    {"cut in the body", [](peer& p) { p.request(); p.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"); },
+    {"cut in the header",
+     [](peer& p) {
+       p.request();
+       p.send("HTTP/1.1 200 OK\r\nConte");
+     },
      transport_error::reset},
-    {"cut in a chunk", [](peer& p) { p.request(); p.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"); },
+    {"cut in the body",
+     [](peer& p) {
+       p.request();
+       p.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+     },
      transport_error::reset},
-    {"not HTTP", [](peer& p) { p.request(); p.send("SSH-2.0-OpenSSH_9.2\r\n\r\n"); }, transport_error::malformed},
-    {"two lengths", [](peer& p) { p.request(); p.send("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"); },
+    {"cut in a chunk",
+     [](peer& p) {
+       p.request();
+       p.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab");
+     },
+     transport_error::reset},
+    {"not HTTP",
+     [](peer& p) {
+       p.request();
+       p.send("SSH-2.0-OpenSSH_9.2\r\n\r\n");
+     },
      transport_error::malformed},
-    {"a switch of protocols", [](peer& p) { p.request(); p.send("HTTP/1.1 101 Switching\r\n\r\n"); p.stay_silent(); },
+    {"two lengths",
+     [](peer& p) {
+       p.request();
+       p.send("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab");
+     },
      transport_error::malformed},
-    {"interim answers without end", [](peer& p) { p.request(); for (int i = 0; i < 20; ++i) p.send("HTTP/1.1 103 Early\r\n\r\n"); },
+    {"a switch of protocols",
+     [](peer& p) {
+       p.request();
+       p.send("HTTP/1.1 101 Switching\r\n\r\n");
+       p.stay_silent();
+     },
      transport_error::malformed},
-    {"header too large", [](peer& p) { p.request(); p.send("HTTP/1.1 200 OK\r\nX: " + std::string(20'000, 'x')); p.stay_silent(); },
+    {"interim answers without end",
+     [](peer& p) {
+       p.request();
+       for (int i = 0; i < 20; ++i)
+         p.send("HTTP/1.1 103 Early\r\n\r\n");
+     },
+     transport_error::malformed},
+    {"header too large",
+     [](peer& p) {
+       p.request();
+       p.send("HTTP/1.1 200 OK\r\nX: " + std::string(20'000, 'x'));
+       p.stay_silent();
+     },
      transport_error::too_large},
-    {"body announced too large", [](peer& p) { p.request(); p.send("HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n"); p.stay_silent(); },
+    {"body announced too large",
+     [](peer& p) {
+       p.request();
+       p.send("HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n");
+       p.stay_silent();
+     },
      transport_error::too_large},
-    {"body too large in chunks", [](peer& p) {
+    {"body too large in chunks",
+     [](peer& p) {
        p.request();
        p.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
        for (int i = 0; i < 20; ++i)
          p.send("10000\r\n" + std::string(65'536, 'x') + "\r\n");
-     }, transport_error::too_large},
-    {"body too large until the end", [](peer& p) { p.request(); p.send("HTTP/1.1 200 OK\r\n\r\n" + std::string(1'100'000, 'x')); },
+     },
      transport_error::too_large},
-    {"a chunk's line without end", [](peer& p) {
+    {"body too large until the end",
+     [](peer& p) {
+       p.request();
+       p.send("HTTP/1.1 200 OK\r\n\r\n" + std::string(1'100'000, 'x'));
+     },
+     transport_error::too_large},
+    {"a chunk's line without end",
+     [](peer& p) {
        p.request();
        p.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;" + std::string(30'000, 'x'));
        p.stay_silent();
-     }, transport_error::too_large},
+     },
+     transport_error::too_large},
   };
   for (auto& row : rows) {
     CAPTURE(row.title);
@@ -95,15 +151,20 @@ TEST_CASE("what keeps a call from its server has a name each", "[io]") {
 }
 
 TEST_CASE("answers come in every framing there is", "[io]") {
-  struct { const char* title; const char* bytes; std::string body; int connections; } rows[] = {
-    {"chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: v\r\n\r\n", "abcde", 1},
+  struct { const char* title; const char* bytes; std::string body; int connections;
+  } rows[] = {
+    {"chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: v\r\n\r\n",
+     "abcde", 1},
     {"until the end", "HTTP/1.1 200 OK\r\n\r\nabcde", "abcde", 2},
-    {"after interim answers", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
-                              "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "ok", 1},
+    {"after interim answers",
+     "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+     "ok", 1},
     {"with Connection: close", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", "ok", 2},
     {"of HTTP/1.0", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", "ok", 2},
     {"without a body", "HTTP/1.1 204 No Content\r\n\r\n", "", 1},
-    {"with more than was asked for", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad", "ok", 2},
+    {"with more than was asked for",
+     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad", "ok", 2},
   };
   for (auto& row : rows)
     for (bool slowly : {false, true}) {

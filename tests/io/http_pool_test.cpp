@@ -108,7 +108,7 @@ TEST_CASE("one connection carries one request at a time", "[io]") {
   CHECK(server.accepted() == 1);
 }
 
-TEST_CASE("calls beyond the connections wait, in order; beyond the queue they are refused", "[io]") {
+TEST_CASE("calls beyond the connections wait, in order, and beyond the queue they are refused", "[io]") {
   std::vector<std::string> order;
   std::mutex mutex;
   std::promise<void> go;

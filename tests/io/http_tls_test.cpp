@@ -41,7 +41,8 @@ void extend(X509* certificate, X509* issuer, int kind, const std::string& value)
   X509_EXTENSION_free(extension);
 }
 
-/// A certificate for `names` ("DNS:a.test,IP:127.0.0.1"), or a CA when there are none; valid from `from` to `to` seconds.
+/// A certificate for `names` ("DNS:a.test,IP:127.0.0.1"), or a CA when there are none; valid from `from` to `to`
+/// seconds.
 identity make_identity(const std::string& names, const identity* issuer, long from = -3600, long to = 3600) {
   static long serial = 1;
   identity made{key_ptr{EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256")}, certificate_ptr{X509_new()}};
@@ -75,7 +76,8 @@ struct tls_server_context {
 /// A CA whose certificate lies in a file.
 struct authority {
   identity ca = make_identity("", nullptr);
-  std::string file = (std::filesystem::temp_directory_path() / ("nestor-ca-" + std::to_string(io::random_seed()))).string();
+  std::string file =
+    (std::filesystem::temp_directory_path() / ("nestor-ca-" + std::to_string(io::random_seed()))).string();
   authority() {
     auto* out = std::fopen(file.c_str(), "w");
     PEM_write_X509(out, ca.certificate.get());

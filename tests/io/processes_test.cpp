@@ -255,7 +255,8 @@ TEST_CASE_METHOD(process_world, "a child whose guardian was killed is still ende
   CHECK(marked(marker).empty());
 }
 
-// -- owners that die: this test program, started again as its own victim ------------------------------------------------
+// -- owners that die: this test program, started again as its own victim
+// ------------------------------------------------
 
 /// Hidden: what the victim does. Starts a child, says so, and waits to be killed.
 TEST_CASE_METHOD(process_world, "an owner to be killed", "[.owner]") {
@@ -318,7 +319,8 @@ TEST_CASE("the guardian ends the tree within a second when its owner is killed",
   CHECK_FALSE(io::alive(process));
 }
 
-TEST_CASE_METHOD(process_world, "a child that outlives its owner is found again and ended with all it started", "[io]") {
+TEST_CASE_METHOD(process_world, "a child that outlives its owner is found again and ended with all it started",
+                 "[io]") {
   auto marker = new_marker();
   auto process = kill_an_owner(marker, true);
   CHECK(is_present(look(process)));

@@ -103,7 +103,8 @@ private:
         return false;
     }
     char bytes[4096];
-    auto n = tls_ != nullptr ? SSL_read(tls_, bytes, sizeof bytes) : static_cast<int>(::recv(fd_, bytes, sizeof bytes, 0));
+    auto n =
+      tls_ != nullptr ? SSL_read(tls_, bytes, sizeof bytes) : static_cast<int>(::recv(fd_, bytes, sizeof bytes, 0));
     if (n <= 0)
       return false;
     buffer_.append(bytes, static_cast<std::size_t>(n));

@@ -35,10 +35,12 @@ TEST_CASE("a secret comes from an environment variable", "[io]") {
   ::setenv("NESTOR_TEST_SECRET", "CANARY-1", 1); // NOLINT(concurrency-mt-unsafe)
   CHECK(holds(io::look_up_secret(reference_kind::env, "NESTOR_TEST_SECRET"), "CANARY-1"));
   ::setenv("NESTOR_TEST_SECRET", "", 1); // NOLINT(concurrency-mt-unsafe)
-  CHECK(io::secret_from_env("NESTOR_TEST_SECRET").error().cause == "the environment variable NESTOR_TEST_SECRET is empty");
+  CHECK(io::secret_from_env("NESTOR_TEST_SECRET").error().cause ==
+        "the environment variable NESTOR_TEST_SECRET is empty");
   ::unsetenv("NESTOR_TEST_SECRET"); // NOLINT(concurrency-mt-unsafe)
   CHECK(io::secret_from_env("NESTOR_TEST_SECRET").error().code == errc::secret_unresolved);
-  CHECK(io::secret_from_env("NESTOR_TEST_SECRET").error().cause == "the environment variable NESTOR_TEST_SECRET is not set");
+  CHECK(io::secret_from_env("NESTOR_TEST_SECRET").error().cause ==
+        "the environment variable NESTOR_TEST_SECRET is not set");
 }
 
 TEST_CASE("a secret comes from a file, without the line end that editors add", "[io]") {
@@ -76,7 +78,8 @@ TEST_CASE("session keys are long, printable and never the same", "[io]") {
   CHECK_FALSE(one == other);
   one.expose([](std::string_view text) {
     CHECK(text.size() == 43);
-    CHECK(text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == std::string_view::npos);
+    CHECK(text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") ==
+          std::string_view::npos);
   });
   CHECK(io::random_seed() != io::random_seed());
 }

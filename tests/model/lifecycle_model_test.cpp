@@ -56,8 +56,12 @@ TEST_CASE("along a million random steps every promise holds and every life comes
       ++steps;
     bool rests = world.violation().empty() && world.comes_to_rest(steps_to_rest);
     if (!world.violation().empty() || !rests)
-      FAIL("seed " << seed << ": " << (rests ? world.violation() : world.violation().empty() ? "never comes to rest" : world.violation())
-                   << "\n" << world.transcript());
+      FAIL("seed " << seed << ": "
+                   << (rests                       ? world.violation()
+                       : world.violation().empty() ? "never comes to rest"
+                                                   : world.violation())
+                   << "\n"
+                   << world.transcript());
     edges.insert(world.edges().begin(), world.edges().end());
   }
   CHECK(steps >= steps_required);

@@ -6,10 +6,27 @@
 namespace nestor::supervision::model {
 namespace {
 
-constexpr std::array<std::string_view, std::variant_size_v<any_event>> event_names{
-  "enqueued",       "started",        "authenticated",  "auth_failed",  "recorded",     "record_failed", "provisioned",   "provision_failed",
-  "sighted",        "look_up_failed", "absence_proven", "destroy_failed", "runtime_gone",  "progressed",    "writing",
-  "run_confirmed",  "run_failed",     "child_lost",   "configuration_changed", "destroy_requested", "tick"};
+constexpr std::array<std::string_view, std::variant_size_v<any_event>> event_names{"enqueued",
+                                                                                   "started",
+                                                                                   "authenticated",
+                                                                                   "auth_failed",
+                                                                                   "recorded",
+                                                                                   "record_failed",
+                                                                                   "provisioned",
+                                                                                   "provision_failed",
+                                                                                   "sighted",
+                                                                                   "look_up_failed",
+                                                                                   "absence_proven",
+                                                                                   "destroy_failed",
+                                                                                   "runtime_gone",
+                                                                                   "progressed",
+                                                                                   "writing",
+                                                                                   "run_confirmed",
+                                                                                   "run_failed",
+                                                                                   "child_lost",
+                                                                                   "configuration_changed",
+                                                                                   "destroy_requested",
+                                                                                   "tick"};
 static_assert(!event_names.back().empty());
 
 constexpr std::array<std::string_view, std::variant_size_v<any_command>> command_names{
@@ -61,7 +78,8 @@ void world::feed(const any_event& e) {
   state before = s_;
   out_.clear();
   supervision::feed(p_, s_, e, now_, out_);
-  auto line = std::string{name_of(before.now)} + " + " + std::string{event_names[e.index()]} + " -> " + std::string{name_of(s_.now)};
+  auto line = std::string{name_of(before.now)} + " + " + std::string{event_names[e.index()]} + " -> " +
+              std::string{name_of(s_.now)};
   for (const auto& c : out_)
     line.append(" ").append(command_names[c.index()]);
   log_.push_back(std::move(line));
@@ -84,11 +102,14 @@ void world::perform(const any_command& any) {
   } else if (const auto* c = std::get_if<command::provision>(&any)) {
     if (!intents_.contains(c->number))
       broken("a create went out before its intent was durable");
-    if (!p_.withdraws && (!alive_.empty() || std::ranges::any_of(creates_, [](const create& x) { return x.takes_effect.has_value(); })))
+    if (!p_.withdraws &&
+        (!alive_.empty() || std::ranges::any_of(creates_, [](const create& x) { return x.takes_effect.has_value(); })))
       broken("a second create went out while an earlier one may still live");
     create made{c->number, std::nullopt, false};
     if (kind_ || chance(80))
-      made.takes_effect = now_ + (kind_ ? milliseconds{0} : milliseconds{static_cast<std::int64_t>(pick(static_cast<std::uint64_t>(p_.create_settles.count()) + 1))});
+      made.takes_effect = now_ + (kind_ ? milliseconds{0}
+                                        : milliseconds{static_cast<std::int64_t>(
+                                            pick(static_cast<std::uint64_t>(p_.create_settles.count()) + 1))});
     creates_.push_back(made);
     pass_time(now_);
   } else if (const auto* l = std::get_if<command::look_up>(&any)) {
@@ -140,7 +161,8 @@ void world::check(const state& before, const any_event& e) {
     broken("served without a durable confirmation of what is served");
   if (serving(s_) && told_)
     broken("served although its server is known to be another one");
-  if (const auto* c = std::get_if<event::configuration_changed>(&e); c && c->removes && s_.wanted == c->to && before.wanted < c->to)
+  if (const auto* c = std::get_if<event::configuration_changed>(&e);
+      c && c->removes && s_.wanted == c->to && before.wanted < c->to)
     takes_away_ = c->to;
   if (s_.now == phase::ready && s_.update_refused)
     takes_away_ = 0; // refused: what was to be taken away stays
@@ -173,7 +195,8 @@ void world::pass_time(instant to) {
     }
 }
 
-// -- answers -----------------------------------------------------------------------------------------------------------------
+// -- answers
+// -----------------------------------------------------------------------------------------------------------------
 
 void world::answer_auth() {
   if (kind_ || chance(75)) {
@@ -182,7 +205,8 @@ void world::answer_auth() {
   }
   if (chance(50)) {
     auth_owed_ = false;
-    return feed(event::auth_failed{failure{chance(30) ? errc::auth_refused : errc::provider_unavailable, step::authenticate, "made up", 0, {}}});
+    return feed(event::auth_failed{
+      failure{chance(30) ? errc::auth_refused : errc::provider_unavailable, step::authenticate, "made up", 0, {}}});
   }
   auth_owed_ = false;
   feed(event::child_lost{child::provider_auth});
@@ -195,7 +219,9 @@ void world::answer_create() {
   if (alive_.contains(number) && (kind_ || chance(70)))
     return feed(event::provisioned{number});
   if (!alive_.contains(number) && !c.takes_effect && (kind_ || chance(60))) // certain: nothing was or will be created
-    return feed(event::provision_failed{number, failure{chance(20) ? errc::provision_refused : errc::provision_failed, step::provision, "made up", 0, {}}});
+    return feed(event::provision_failed{
+      number,
+      failure{chance(20) ? errc::provision_refused : errc::provision_failed, step::provision, "made up", 0, {}}});
   if (chance(50))
     return feed(event::provision_failed{number, failure{errc::create_unknown, step::provision, "made up", 0, {}}});
   if (auth_owed_ || s_.auth == state::auth_state::none)

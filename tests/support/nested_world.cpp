@@ -7,7 +7,8 @@ namespace nestor::tests {
 namespace {
 
 constexpr std::array<std::string_view, static_cast<std::size_t>(fault::count_)> fault_names{
-  "none", "refused", "reset", "no answer", "server error", "rate limited", "truncated JSON", "a proxy's page", "no effect", "answer lost", "trickles"};
+  "none",           "refused",        "reset",     "no answer",   "server error", "rate limited",
+  "truncated JSON", "a proxy's page", "no effect", "answer lost", "trickles"};
 static_assert(!fault_names.back().empty());
 
 // What the simulated network takes for one exchange; the virtual clock moves, so that time-outs and waits mix.

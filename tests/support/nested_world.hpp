@@ -83,14 +83,4 @@ private:
   std::uint16_t answering_ = 0;
 };
 
-/// A message to an actor after some virtual time.
-template <class Message>
-void tell_later(const caf::actor& whom, microseconds after, Message message) {
-#if NESTOR_CAF_MODERN
-  caf::anon_mail(std::move(message)).delay(after).send(whom);
-#else
-  caf::delayed_anon_send(whom, after, std::move(message));
-#endif
-}
-
 } // namespace nestor::tests

@@ -32,9 +32,12 @@ struct listener {
   std::shared_ptr<std::string> told;
   listener(actors::self_ptr<>, std::shared_ptr<std::string> into) : told(std::move(into)) {}
   caf::behavior make_behavior() {
-    return {[this](const actors::status_changed& x) { *told += std::string{nestor::name_of(x.word)} + " " + caf::deep_to_string(x) + "\n"; },
+    return {[this](const actors::status_changed& x) {
+              *told += std::string{nestor::name_of(x.word)} + " " + caf::deep_to_string(x) + "\n";
+            },
             [this](const actors::step_changed& x) {
-              *told += std::string{nestor::name_of(x.at)} + (x.why ? to_string(*x.why) : "") + caf::deep_to_string(x) + "\n";
+              *told +=
+                std::string{nestor::name_of(x.at)} + (x.why ? to_string(*x.why) : "") + caf::deep_to_string(x) + "\n";
             }};
   }
 };
@@ -136,7 +139,8 @@ std::shared_ptr<const sandbox_view> test_node::run_to_rest(const sandbox_id& id,
   run_until(
     [&] {
       seen = see(id);
-      return seen && resting(seen->word) && (seen->word != status::ready || seen->wanted == seen->observed || seen->why);
+      return seen && resting(seen->word) &&
+             (seen->word != status::ready || seen->wanted == seen->observed || seen->why);
     },
     within);
   return seen;
@@ -155,14 +159,16 @@ std::string difference(nested_server::server_model& server, const nested::config
     return "number of git providers";
   for (const auto& item : wanted.git_providers) {
     auto at = state->git_providers.find(item.git_provider);
-    if (at == state->git_providers.end() || !item.token.expose([&](auto v) { return std::string_view{at->second.token} == v; }))
+    if (at == state->git_providers.end() ||
+        !item.token.expose([&](auto v) { return std::string_view{at->second.token} == v; }))
       return "git provider " + item.git_provider;
   }
   if (state->secrets.size() != wanted.secrets.size())
     return "number of secrets";
   for (const auto& item : wanted.secrets) {
     auto at = state->secrets.find(item.name);
-    if (at == state->secrets.end() || !item.value.expose([&](auto v) { return std::string_view{at->second.value} == v; }))
+    if (at == state->secrets.end() ||
+        !item.value.expose([&](auto v) { return std::string_view{at->second.value} == v; }))
       return "secret " + item.name;
   }
   return {};

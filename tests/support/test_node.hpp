@@ -32,7 +32,9 @@ public:
   [[nodiscard]] const installation_id& installation() const override { return inner_.installation(); }
   [[nodiscard]] std::shared_ptr<const nested::digest_key> key() const override { return inner_.key(); }
   void write(actors::actual_record record, actors::reply_to to) override;
-  void want(actors::wanted_record record, actors::reply_to to) override { inner_.want(std::move(record), std::move(to)); }
+  void want(actors::wanted_record record, actors::reply_to to) override {
+    inner_.want(std::move(record), std::move(to));
+  }
   void read(const sandbox_id& s, generation g, actors::reply_to to) override { inner_.read(s, g, std::move(to)); }
   void forget(const sandbox_id& s) override { inner_.forget(s); }
   [[nodiscard]] std::size_t bytes_held() const override { return inner_.bytes_held(); }
@@ -51,7 +53,8 @@ struct asker {
   static constexpr const char* name = "asker";
   asker(actors::self_ptr<> self, const caf::actor& whom, Request what, std::shared_ptr<std::optional<Response>> into) {
     self->ask(whom, std::chrono::seconds{3600}, std::move(what))
-      .then([into, self](Response& r) { *into = std::move(r), self->quit(); }, [self](const caf::error&) { self->quit(); });
+      .then([into, self](Response& r) { *into = std::move(r), self->quit(); },
+            [self](const caf::error&) { self->quit(); });
   }
   caf::behavior make_behavior() { return {[](const actors::woken&) {}}; }
 };
@@ -94,7 +97,8 @@ private:
 };
 
 /// Empty when the server holds exactly this configuration; else what differs.
-std::string difference(nested_server::server_model& server, const nested::configuration& wanted, std::string_view dialect);
+std::string difference(nested_server::server_model& server, const nested::configuration& wanted,
+                       std::string_view dialect);
 /// Empty when the server holds nothing of ours any more.
 std::string remains(nested_server::server_model& server);
 

@@ -17,13 +17,13 @@ struct homed_call {
 
 const std::vector<homed_call> homed_calls{
   {"::now(", {"actors/nestor/io/clock.", "tests/"}, "time is a parameter; ask nestor/io/clock.hpp at the edge"},
-  {"clock_gettime(", {"actors/nestor/io/clock.", "tests/"}, "time is a parameter; ask nestor/io/clock.hpp at the edge"},
-  {"getenv(", {"apps/", "tests/"}, "a library reads no environment; the program passes values"},
+  {"clock_gettime(", {"actors/nestor/io/clock.", "apps/guardian/", "tests/"}, "time is a parameter; ask nestor/io/clock.hpp at the edge"},
+  {"getenv(", {"actors/nestor/io/", "apps/", "tests/"}, "only io reads the environment: for secrets that are named, and for children"},
   {"sleep_for(", {}, "wait for the event itself"},
   {"sleep_until(", {}, "wait for the event itself"},
   {"usleep(", {}, "wait for the event itself"},
   {"nanosleep(", {}, "wait for the event itself"},
-  {"caf::infinite", {}, "every request has a deadline with a name and a reason"},
+  {"caf::infinite", {"actors/nestor/actors/caf.hpp"}, "every request has a deadline with a name and a reason"},
   {"std::cout", {"apps/", "tests/"}, "a library prints nothing"},
   {"std::cerr", {"apps/", "tests/"}, "a library prints nothing"},
   {"printf(", {"apps/", "tests/"}, "a library prints nothing"},

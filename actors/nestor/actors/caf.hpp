@@ -51,7 +51,8 @@
 
 namespace nestor::actors {
 
-// -- where an actor lives ------------------------------------------------------------------------------------------------
+// -- where an actor lives
+// ------------------------------------------------------------------------------------------------
 
 #if NESTOR_CAF_MODERN
 using caf_execution_unit = caf::scheduler;
@@ -91,7 +92,8 @@ protected:
   static void release(caf::resumable* job) { intrusive_ptr_release(job); }
 };
 
-// -- messages ------------------------------------------------------------------------------------------------------------
+// -- messages
+// ------------------------------------------------------------------------------------------------------------
 
 template <class... In>
 struct accepts {
@@ -104,7 +106,8 @@ struct accepts {
 #endif
 };
 
-// -- actors --------------------------------------------------------------------------------------------------------------
+// -- actors
+// --------------------------------------------------------------------------------------------------------------
 
 /// The messaging vocabulary that both generations of CAF share, on top of `Base`.
 template <class Base>
@@ -130,7 +133,9 @@ public:
   void enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) override {
     Base::enqueue(std::move(what), home_ ? home_ : unit);
   }
-  void launch(caf::execution_unit* unit, bool lazy, bool hide) override { Base::launch(home_ ? home_ : unit, lazy, hide); }
+  void launch(caf::execution_unit* unit, bool lazy, bool hide) override {
+    Base::launch(home_ ? home_ : unit, lazy, hide);
+  }
 #endif
 
   template <class Handle, class... Ts>
@@ -351,7 +356,8 @@ template <class Rep, class Period, class Handle, class... Ts>
 #endif
 }
 
-// -- configuration ---------------------------------------------------------------------------------------------------------
+// -- configuration
+// ---------------------------------------------------------------------------------------------------------
 
 /// Makes the message types of `IdBlocks` known. 1.x wants that before the first actor_system_config; call it first.
 template <class... IdBlocks>
@@ -381,7 +387,8 @@ void set_option(caf::actor_system_config& cfg, const std::string& key, T&& value
 
 } // namespace nestor::actors
 
-// -- inspection of described types: their fields, listed once --------------------------------------------------------------
+// -- inspection of described types: their fields, listed once
+// --------------------------------------------------------------
 namespace nestor {
 template <class Inspector, described T>
 auto inspect(Inspector& f, T& x) {

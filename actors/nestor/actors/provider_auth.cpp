@@ -67,7 +67,8 @@ void provider_auth::on_progress(providers::progress<providers::runtime> state,
     });
   if (auto* why = std::get_if<failure>(&state))
     return report(event::provision_failed{number, std::move(*why)});
-  report(event::provisioned{number}, std::make_shared<providers::runtime>(std::move(std::get<providers::runtime>(state))));
+  report(event::provisioned{number},
+         std::make_shared<providers::runtime>(std::move(std::get<providers::runtime>(state))));
 }
 
 void provider_auth::on_progress(providers::progress<providers::sighting> state,

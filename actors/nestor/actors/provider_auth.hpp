@@ -16,8 +16,8 @@ public:
   static constexpr const char* name = "nestor.provider-auth";
 
   /// `child`: number that its reports carry.
-  provider_auth(self_ptr<> self, surroundings_ptr around, caf::actor_addr supervisor, const providers::provider& provider,
-                std::uint64_t child);
+  provider_auth(self_ptr<> self, surroundings_ptr around, caf::actor_addr supervisor,
+                const providers::provider& provider, std::uint64_t child);
   caf::behavior make_behavior();
 
 private:
@@ -33,9 +33,10 @@ private:
   void ask(providers::ask question, std::function<void(const io_reply&)> on_reply);
   void report(supervision::any_event what, std::shared_ptr<const providers::runtime> found = nullptr);
 
-  void on_progress(providers::progress<providers::runtime> state, const std::shared_ptr<const providers::provision_order>& order);
-  void on_progress(providers::progress<providers::sighting> state, const std::shared_ptr<const providers::provision_order>& order,
-                   std::uint64_t look);
+  void on_progress(providers::progress<providers::runtime> state,
+                   const std::shared_ptr<const providers::provision_order>& order);
+  void on_progress(providers::progress<providers::sighting> state,
+                   const std::shared_ptr<const providers::provision_order>& order, std::uint64_t look);
   void on_progress(providers::progress<providers::absent> state, const std::shared_ptr<const providers::runtime>& gone,
                    attempt number);
 

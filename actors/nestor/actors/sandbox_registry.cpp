@@ -59,13 +59,15 @@ std::uint64_t sandbox_registry::random() {
   return value;
 }
 
-// -- create -------------------------------------------------------------------------------------------------------------------
+// -- create
+// -------------------------------------------------------------------------------------------------------------------
 
 std::optional<failure> sandbox_registry::fault_of(const sandbox_spec& spec, std::string& address) const {
   if (draining_)
     return refusal(errc::node_stopping, "the node is draining");
   if (alive_ >= limits_.sandboxes_max)
-    return refusal(errc::limit_reached, std::to_string(limits_.sandboxes_max) + " sandboxes exist, which is the node's limit");
+    return refusal(errc::limit_reached,
+                   std::to_string(limits_.sandboxes_max) + " sandboxes exist, which is the node's limit");
   const auto* provider = providers::of_kind(spec.provider);
   if (!provider)
     return refusal(errc::spec_invalid, "provider: `" + spec.provider + "` is not configured");
@@ -160,7 +162,8 @@ void sandbox_registry::free_slot(entry& e) {
   }
 }
 
-// -- change, look, end -----------------------------------------------------------------------------------------------------------
+// -- change, look, end
+// -----------------------------------------------------------------------------------------------------------
 
 caf::result<accepted> sandbox_registry::on_configure(configure_sandbox& request) {
   auto found = sandboxes_.find(request.id);

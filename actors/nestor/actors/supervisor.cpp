@@ -3,7 +3,6 @@
 #include <nestor/actors/configurator.hpp>
 #include <nestor/actors/provider_auth.hpp>
 #include <nestor/core/redact.hpp>
-#include <nestor/http/url.hpp>
 
 #include <algorithm>
 
@@ -13,8 +12,6 @@ using namespace supervision;
 
 namespace {
 
-// A life has about a dozen steps, each replacement eight more; the latest are kept.
-constexpr std::size_t timeline_entries_max = 64;
 // Session keys: 256 bits, as text that is legal in a header and an environment.
 constexpr std::size_t session_key_bytes = 32;
 
@@ -108,7 +105,8 @@ void supervisor::handle_exit(const caf::exit_msg& msg) {
   self_->quit(msg.reason);
 }
 
-// -- the machine -----------------------------------------------------------------------------------------------------------
+// -- the machine
+// -----------------------------------------------------------------------------------------------------------
 
 void supervisor::feed(const any_event& e) {
   auto before = machine_.now;
@@ -198,7 +196,8 @@ void supervisor::perform(const command::finish&) {
   self_->quit();
 }
 
-// -- children --------------------------------------------------------------------------------------------------------------
+// -- children
+// --------------------------------------------------------------------------------------------------------------
 
 providers::provision_order supervisor::order_for(attempt number) {
   providers::provision_order order{{around_->journal->installation(), id_, number}, wanted_->spec->runtime, {}};
@@ -335,7 +334,8 @@ void supervisor::on_process_gone(process_gone& gone) {
       secrets.push_back(item.token);
     for (const auto& item : configuration->secrets)
       secrets.push_back(item.value);
-    if (configuration->secret_settings.empty()) // the values of secret settings are in one text: then the tail stays out
+    if (configuration->secret_settings
+          .empty()) // the values of secret settings are in one text: then the tail stays out
       cause += "; last output: " + redact(std::move(gone.how.output_tail), secrets);
   }
   auto code = machine_.was_ready ? errc::runtime_lost : errc::runtime_exited;
@@ -343,7 +343,8 @@ void supervisor::on_process_gone(process_gone& gone) {
   feed(event::runtime_gone{number, failure{code, at, std::move(cause), 0, {}}});
 }
 
-// -- what is wanted ----------------------------------------------------------------------------------------------------------
+// -- what is wanted
+// ----------------------------------------------------------------------------------------------------------
 
 bool supervisor::have_wanted(generation number) {
   return wanted_ && wanted_->number == number;
@@ -366,125 +367,6 @@ void supervisor::on_loaded(wanted_loaded& loaded) {
         perform(c);
       }
     }, each);
-}
-
-// -- what is shown -------------------------------------------------------------------------------------------------------------
-
-void supervisor::begin(step at, std::uint16_t tries) {
-  if (!timeline_.empty() && timeline_.back().result == outcome::running) {
-    if (timeline_.back().at == at) {
-      timeline_.back().attempts = std::max(timeline_.back().attempts, tries);
-      return;
-    }
-    end(outcome::ok);
-  }
-  if (timeline_.size() >= timeline_entries_max)
-    timeline_.erase(timeline_.begin());
-  timeline_.push_back({at, outcome::running, tries, around_->clock->wall(), {}});
-  step_began_ = around_->clock->now();
-  if (around_->detailed && around_->observer)
-    self_->tell(around_->observer, step_changed{id_, at, outcome::running, tries, milliseconds{0}, std::nullopt});
-}
-
-void supervisor::end(outcome result) {
-  if (timeline_.empty() || timeline_.back().result != outcome::running)
-    return;
-  auto& entry = timeline_.back();
-  entry.result = result;
-  entry.ended = around_->clock->wall();
-  if (!around_->detailed || !around_->observer)
-    return;
-  auto took = std::chrono::duration_cast<milliseconds>(around_->clock->now() - step_began_);
-  auto why = result == outcome::failed ? machine_.why : std::nullopt;
-  self_->tell(around_->observer, step_changed{id_, entry.at, result, entry.attempts, took, std::move(why)});
-}
-
-/// The steps that the phases stand for; those of a push are told by the CONFIGURATOR.
-void supervisor::show_steps(phase before, const any_event& e) {
-  bool failed = std::holds_alternative<event::auth_failed>(e) || std::holds_alternative<event::provision_failed>(e) ||
-                std::holds_alternative<event::run_failed>(e) || std::holds_alternative<event::runtime_gone>(e) ||
-                std::holds_alternative<event::child_lost>(e) || std::holds_alternative<event::destroy_failed>(e);
-  if (std::holds_alternative<event::runtime_gone>(e) && (before == phase::destroying || before == phase::closing))
-    failed = false; // that is what was wanted
-  bool serving_run = machine_.now == phase::ready || machine_.now == phase::unreachable;
-  if (failed && !(serving_run && before == machine_.now))
-    end(outcome::failed);
-  if (machine_.now == before)
-    return;
-  switch (machine_.now) {
-    case phase::authenticating: return begin(step::authenticate);
-    case phase::provisioning:
-    case phase::settling: return begin(step::provision);
-    case phase::confirming: return begin(step::ready);
-    case phase::destroying:
-    case phase::withdrawing: return begin(step::destroy);
-    case phase::closing: return begin(step::absent);
-    case phase::backing_off:
-    case phase::ready:
-    case phase::destroyed: return end(outcome::ok);
-    case phase::queued:
-    case phase::intending:
-    case phase::configuring:
-    case phase::updating:
-    case phase::restoring:
-    case phase::unreachable:
-    case phase::quarantined:
-    case phase::count_: return;
-  }
-}
-
-void supervisor::publish() {
-  status_changed now{id_, status_of(machine_), machine_.observed, machine_.fence};
-  bool same_ready = now.word != status::ready || (now.observed == told_observed_ && now.fence == told_fence_);
-  if (now.word == told_word_ && same_ready)
-    return;
-  told_word_ = now.word;
-  told_observed_ = now.observed;
-  told_fence_ = now.fence;
-  if (auto registry = caf::actor_cast<caf::actor>(registry_))
-    self_->tell(registry, now);
-  if (around_->observer)
-    self_->tell(around_->observer, now);
-}
-
-std::shared_ptr<sandbox_view> supervisor::view() const {
-  auto shown = std::make_shared<sandbox_view>();
-  shown->id = id_;
-  shown->name = shown_name_;
-  shown->provider = provider_->kind;
-  if (wanted_)
-    shown->labels = wanted_->spec->labels;
-  shown->word = status_of(machine_);
-  shown->wanted = machine_.wanted;
-  shown->observed = machine_.observed;
-  shown->conditions = conditions_of(machine_, policy_);
-  shown->strength = strength_;
-  if (runtime_)
-    shown->runtime_ref = runtime_->ref;
-  shown->number = machine_.number;
-  shown->fence = machine_.fence;
-  shown->dialect = dialect_;
-  shown->created = provisioned_at_;
-  shown->timeline = timeline_;
-  shown->why = machine_.why;
-  return shown;
-}
-
-void supervisor::on_access(promise<access> answer) {
-  access granted;
-  if (!serving(machine_)) {
-    granted.refused = failure{errc::conflict, step::ready, "the sandbox is " + std::string{nestor::name_of(status_of(machine_))}, 0, {}};
-    return answer.deliver(std::move(granted));
-  }
-  http::url where{runtime_->where.tls, runtime_->where.host, runtime_->where.port, runtime_->path_prefix};
-  granted.url = http::to_string(where);
-  granted.headers = runtime_->headers;
-  granted.fence = machine_.fence;
-  if (!runtime_->session_key.empty())
-    runtime_->session_key.expose([&](std::string_view key) {
-      granted.headers.push_back({"X-Session-API-Key", wiped_string{key}});
-    });
-  answer.deliver(std::move(granted));
 }
 
 } // namespace nestor::actors

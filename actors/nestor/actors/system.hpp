@@ -3,9 +3,8 @@
 // and starts no thread that it does not stop.
 //
 //   caf::actor_system_config cfg;
-//   nestor::actors::prepare(cfg);                    // CAF 1.x: before the configuration is made, `register_messages()`
-//   caf::actor_system system{cfg};
-//   nestor::actors::node node{system, {}};
+//   nestor::actors::prepare(cfg);                    // CAF 1.x: before the configuration is made,
+//   `register_messages()` caf::actor_system system{cfg}; nestor::actors::node node{system, {}};
 //   self->request(node.front(), 5s, create_sandbox{spec}).then(…)
 #pragma once
 

@@ -17,7 +17,8 @@ void answer(const actors::reply_to& to, auto message) {
     actors::tell_from_outside(whom, std::move(message));
 }
 
-// -- what records take, as the allocator sees it: blocks of 16 bytes, 8 of them its own, 32 at least ------------------------
+// -- what records take, as the allocator sees it: blocks of 16 bytes, 8 of them its own, 32 at least
+// ------------------------
 
 std::size_t block(std::size_t bytes) {
   return bytes == 0 ? 0 : std::max<std::size_t>(32, (bytes + 8 + 15) / 16 * 16);
@@ -35,7 +36,8 @@ std::size_t bytes_of(const secret& s) {
 }
 
 std::size_t bytes_of(const nested::configuration& c) {
-  auto bytes = block(shared_head + sizeof c) + text(c.settings) + block(c.secret_settings.capacity() * sizeof(std::string)) +
+  auto bytes = block(shared_head + sizeof c) + text(c.settings) +
+               block(c.secret_settings.capacity() * sizeof(std::string)) +
                block(c.git_providers.capacity() * sizeof(nested::git_credential)) +
                block(c.secrets.capacity() * sizeof(nested::custom_secret));
   for (const auto& item : c.secret_settings)
@@ -49,8 +51,8 @@ std::size_t bytes_of(const nested::configuration& c) {
 
 std::size_t bytes_of(const sandbox_spec& spec) {
   const auto& r = *spec.runtime;
-  return block(shared_head + sizeof spec) + text(spec.name) + block(shared_head + sizeof r) + text(r.url) + bytes_of(r.session_key) +
-         bytes_of(*spec.configuration);
+  return block(shared_head + sizeof spec) + text(spec.name) + block(shared_head + sizeof r) + text(r.url) +
+         bytes_of(r.session_key) + bytes_of(*spec.configuration);
 }
 
 std::size_t bytes_of(const providers::runtime& r) {
@@ -59,7 +61,8 @@ std::size_t bytes_of(const providers::runtime& r) {
 
 std::size_t bytes_of(const nested::delivery& d) {
   constexpr std::size_t entry = sizeof(std::pair<std::string, nested::digest>);
-  return block(shared_head + sizeof d) + block(d.git_providers.capacity() * entry) + block(d.secrets.capacity() * entry);
+  return block(shared_head + sizeof d) + block(d.git_providers.capacity() * entry) +
+         block(d.secrets.capacity() * entry);
 }
 
 } // namespace

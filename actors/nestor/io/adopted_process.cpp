@@ -1,4 +1,4 @@
-#include <nestor/io/adopted_process.hpp>
+#include <nestor/io/internal/adopted_process.hpp>
 
 #include <nestor/io/clock.hpp>
 #include <nestor/io/guardian_protocol.hpp>

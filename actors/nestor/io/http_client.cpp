@@ -1,7 +1,7 @@
 #include <nestor/io/http_client.hpp>
 
 #include <nestor/io/clock.hpp>
-#include <nestor/io/http_origins.hpp>
+#include <nestor/io/internal/http_origins.hpp>
 #include <nestor/io/request_writer.hpp>
 
 #include <boost/asio/io_context.hpp>

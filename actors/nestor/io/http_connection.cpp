@@ -1,4 +1,4 @@
-#include <nestor/io/http_connection.hpp>
+#include <nestor/io/internal/http_connection.hpp>
 
 #include <nestor/io/request_writer.hpp>
 
@@ -117,7 +117,8 @@ void http_connection::handle(std::uint32_t events) {
     case phase::closed: return;
     case phase::idle:
       // TLS servers send session tickets at leisure; anything else on an idle connection makes it useless.
-      if (!tls_ || hung_up || (events & EPOLLRDHUP) != 0 || tls_->read(buffers_.in.data(), 1).what != io_step::wait_read)
+      if (!tls_ || hung_up || (events & EPOLLRDHUP) != 0 ||
+          tls_->read(buffers_.in.data(), 1).what != io_step::wait_read)
         owner_.went_away(*this);
       return;
     case phase::connecting: {

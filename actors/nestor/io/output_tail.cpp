@@ -48,7 +48,8 @@ std::string output_tail::text(std::span<const secret> secrets) const {
     tail.remove_prefix(line == std::string_view::npos ? tail.size() : line + 1);
   }
   auto result = redact(tail, secrets);
-  std::ranges::replace_if(result, [](unsigned char c) { return (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f; }, ' ');
+  std::ranges::replace_if(
+    result, [](unsigned char c) { return (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f; }, ' ');
   return result;
 }
 

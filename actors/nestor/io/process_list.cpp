@@ -42,7 +42,7 @@ std::optional<process_entry> process_at(std::int64_t pid) {
   entry.name = text.substr(open + 1, close - open - 1);
   std::istringstream fields{text.substr(close + 1)};
   std::string skipped;
-  fields >> entry.state >> entry.parent >> skipped >> entry.session; // fields 3 to 6
+  fields >> entry.state >> entry.parent >> skipped >> entry.process_session; // fields 3 to 6
   for (int field = 7; field < 22; ++field)
     fields >> skipped;
   fields >> entry.start_time;
@@ -102,8 +102,8 @@ std::vector<process_entry> tree_of(const process_ref& process) {
   });
   take([&](const process_entry& entry) {
     bool itself = entry.pid == process.pid && entry.start_time == process.start_time;
-    bool in_session = entry.session == process.pid && entry.start_time >= process.start_time;
-    return itself || (in_session && !passed_on);
+    bool in_process_session = entry.process_session == process.pid && entry.start_time >= process.start_time;
+    return itself || (in_process_session && !passed_on);
   });
   for (std::size_t i = 0; i < tree.size(); ++i)
     take([parent = tree[i].pid](const process_entry& entry) { return entry.parent == parent; });

@@ -12,7 +12,7 @@
 namespace nestor::io {
 
 struct process_entry {
-  std::int64_t pid = 0, parent = 0, session = 0;
+  std::int64_t pid = 0, parent = 0, process_session = 0;
   std::uint64_t start_time = 0; ///< clock ticks after boot
   char state = '?';             ///< 'Z' and 'X' are dead already
   std::string name;             ///< at most 15 characters

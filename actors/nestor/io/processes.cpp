@@ -1,6 +1,6 @@
 #include <nestor/io/processes.hpp>
 
-#include <nestor/io/adopted_process.hpp>
+#include <nestor/io/internal/adopted_process.hpp>
 #include <nestor/io/clock.hpp>
 #include <nestor/io/guarded_child.hpp>
 #include <nestor/io/guardian_protocol.hpp>
@@ -242,7 +242,8 @@ void processes::end(process_end what, answer done) {
   if (const auto* how = s.ending_of(what.process))
     return s.reply(std::move(done), *how);
   auto still_there = [ref = what.process] {
-    return process_refused{"something of process " + std::to_string(ref.pid) + " is still there although it was killed"};
+    return process_refused{"something of process " + std::to_string(ref.pid) +
+                           " is still there although it was killed"};
   };
   if (auto* one = s.record_of(what.process); one != nullptr && one->child.guarded()) {
     one->enders.push_back(std::move(done));

@@ -28,7 +28,8 @@ namespace asio = boost::asio;
 constexpr milliseconds thread_idle_max{10'000}; // a pool thread without work ends: names are looked up in bursts
 
 std::string lower(std::string name) {
-  std::ranges::transform(name, name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::ranges::transform(name, name.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return name;
 }
 

@@ -1,4 +1,4 @@
-#include <nestor/io/response_reader.hpp>
+#include <nestor/io/internal/response_reader.hpp>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/error.hpp>

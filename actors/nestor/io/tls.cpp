@@ -18,10 +18,12 @@ namespace {
 const BIO_METHOD* quiet_socket_bio() {
   static const BIO_METHOD* const method = [] {
     const auto* socket = BIO_s_socket();
-    auto* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK | BIO_TYPE_DESCRIPTOR, "socket without SIGPIPE");
+    auto* made =
+      BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK | BIO_TYPE_DESCRIPTOR, "socket without SIGPIPE");
     BIO_meth_set_write(made, [](BIO* bio, const char* bytes, int size) {
       BIO_clear_retry_flags(bio);
-      auto sent = ::send(static_cast<int>(BIO_get_fd(bio, nullptr)), bytes, static_cast<std::size_t>(size), MSG_NOSIGNAL);
+      auto sent =
+        ::send(static_cast<int>(BIO_get_fd(bio, nullptr)), bytes, static_cast<std::size_t>(size), MSG_NOSIGNAL);
       if (sent < 0 && BIO_sock_should_retry(static_cast<int>(sent)) != 0)
         BIO_set_retry_write(bio);
       return static_cast<int>(sent);
@@ -52,7 +54,8 @@ ssl_ctx_st* tls_context::get() {
     return nullptr;
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
-  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_mode(context,
+                   SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
   bool system = SSL_CTX_set_default_verify_paths(context) == 1;
   bool extra = extra_ca_file_.empty() || SSL_CTX_load_verify_locations(context, extra_ca_file_.c_str(), nullptr) == 1;
   if (!system || !extra)
@@ -74,7 +77,8 @@ tls_session::tls_session(ssl_ctx_st& context, int fd, const std::string& host) :
     bound = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session_.get()), host.c_str()) == 1;
   } else {
     SSL_set_hostflags(session_.get(), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    bound = SSL_set1_host(session_.get(), host.c_str()) == 1 && SSL_set_tlsext_host_name(session_.get(), host.c_str()) == 1;
+    bound =
+      SSL_set1_host(session_.get(), host.c_str()) == 1 && SSL_set_tlsext_host_name(session_.get(), host.c_str()) == 1;
   }
   if (!bound)
     session_.reset(); // every step is then `refused`: never a conversation that checks no name

@@ -30,7 +30,8 @@ constexpr milliseconds backoff(const backoff_policy& policy, std::uint32_t tries
   if (full < policy.first.count() && policy.first <= policy.most)
     full = policy.most.count(); // the shift overflowed
   auto half = full / 2;
-  auto jitter = half == 0 ? 0 : static_cast<std::int64_t>(next_random(seed) % static_cast<std::uint64_t>(full - half + 1));
+  auto jitter =
+    half == 0 ? 0 : static_cast<std::int64_t>(next_random(seed) % static_cast<std::uint64_t>(full - half + 1));
   return std::max(milliseconds{half + jitter}, lower_bound);
 }
 

@@ -38,7 +38,8 @@ std::string base64_core(std::string_view raw, std::size_t offset, int variant) {
   std::string padded(offset, '\0');
   padded += raw;
   std::string out(sodium_base64_encoded_len(padded.size(), variant), '\0');
-  sodium_bin2base64(out.data(), out.size(), reinterpret_cast<const unsigned char*>(padded.data()), padded.size(), variant);
+  sodium_bin2base64(out.data(), out.size(), reinterpret_cast<const unsigned char*>(padded.data()), padded.size(),
+                    variant);
   out.resize(padded.size() * 8 / 6); // complete characters only; also drops the terminator
   wipe(padded);
   constexpr std::size_t first_whole[] = {0, 2, 3};

@@ -34,7 +34,8 @@ struct wiping_allocator {
   friend bool operator==(wiping_allocator, wiping_allocator) { return true; }
 };
 
-/// A string whose heap memory is wiped when freed. Short values stay inside the object (no heap); use `secret` for keys.
+/// A string whose heap memory is wiped when freed. Short values stay inside the object (no heap); use `secret` for
+/// keys.
 using wiped_string = std::basic_string<char, std::char_traits<char>, wiping_allocator<char>>;
 
 class secret {

@@ -15,7 +15,8 @@ enum class step : std::uint8_t {
 };
 
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(step::count_)> step_names{
-  "queue", "authenticate", "provision", "alive", "settings", "git_providers", "secrets", "verify", "ready", "destroy", "absent"};
+  "queue",   "authenticate", "provision", "alive",   "settings", "git_providers",
+  "secrets", "verify",       "ready",     "destroy", "absent"};
 static_assert(!step_names.back().empty());
 
 constexpr std::string_view name_of(step s) { return step_names[static_cast<std::size_t>(s)]; }

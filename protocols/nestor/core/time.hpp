@@ -17,10 +17,13 @@ struct instant {
   friend constexpr auto operator<=>(instant, instant) = default;
   friend constexpr instant operator+(instant at, microseconds after) { return {at.us + after.count()}; }
   friend constexpr instant operator-(instant at, microseconds before) { return {at.us - before.count()}; }
-  friend constexpr microseconds operator-(instant later, instant earlier) { return microseconds{later.us - earlier.us}; }
+  friend constexpr microseconds operator-(instant later, instant earlier) {
+    return microseconds{later.us - earlier.us};
+  }
 };
 
-/// Wall time in milliseconds since 1970-01-01T00:00:00Z: what people and journals read. It may step; nothing waits on it.
+/// Wall time in milliseconds since 1970-01-01T00:00:00Z: what people and journals read. It may step; nothing waits on
+/// it.
 struct wall_time {
   std::int64_t ms = 0;
   friend constexpr auto operator<=>(wall_time, wall_time) = default;

@@ -4,12 +4,11 @@
 //
 // R1  `kind` is its key in configuration, JSON and metrics, and its file's name.
 // R2  `validate` refuses what the provider cannot honour; nothing is ever dropped silently.
-// R3  `authenticate` is the cheapest call that proves the credential; refusals surface here, before anything is created.
-// R4  `provision` stamps the three labels in the create call itself.
-// R5  An answer that leaves open whether something was created is `create_unknown`, never a plain failure.
-// R6  `observe` looks for what exists under the labels; it is believed absent only as `create_settles` says.
-// R7  `destroy` is repeatable; "already gone" is success; `absent` is said only when absence was observed.
-// R8  Nothing here reads a clock, an environment variable or a file.
+// R3  `authenticate` is the cheapest call that proves the credential; refusals surface here, before anything is
+// created. R4  `provision` stamps the three labels in the create call itself. R5  An answer that leaves open whether
+// something was created is `create_unknown`, never a plain failure. R6  `observe` looks for what exists under the
+// labels; it is believed absent only as `create_settles` says. R7  `destroy` is repeatable; "already gone" is success;
+// `absent` is said only when absence was observed. R8  Nothing here reads a clock, an environment variable or a file.
 #pragma once
 
 #include <nestor/core/expected.hpp>

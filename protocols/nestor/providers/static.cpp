@@ -11,7 +11,8 @@ expected<void> validate(const runtime_spec& spec) {
   if (spec.url.empty())
     return refuse(errc::spec_invalid, "runtime.url: the static provider needs the server's address");
   if (!http::parse_url(spec.url))
-    return refuse(errc::spec_invalid, "runtime.url: not an http or https URL without query, fragment and user information");
+    return refuse(errc::spec_invalid,
+                  "runtime.url: not an http or https URL without query, fragment and user information");
   if (!spec.command.empty())
     return refuse(errc::capability_missing, "runtime.command: the static provider starts nothing");
   if (!spec.image.empty())

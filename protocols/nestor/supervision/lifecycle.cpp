@@ -10,8 +10,9 @@ namespace {
 
 using nested::purpose;
 
-// -- limits --------------------------------------------------------------------------------------------------------------
-// A proof of a credential is one cheap call; 15 s is its time-out with room for a queue.
+// -- limits
+// -------------------------------------------------------------------------------------------------------------- A
+// proof of a credential is one cheap call; 15 s is its time-out with room for a queue.
 constexpr milliseconds authenticate_within{15'000};
 // The first word of a CONFIGURATOR comes with its first request; it has nothing to wait for.
 constexpr milliseconds first_word_within{30'000};
@@ -57,7 +58,8 @@ struct turn {
     arm(timer::retry, backoff(policy, ++s.tries, s.seed, at_least));
   }
 
-  // -- the journal ------------------------------------------------------------------------------------------------------
+  // -- the journal
+  // ------------------------------------------------------------------------------------------------------
   void record(note what) { out.push_back(command::record{++s.revision, what}); }
   void record_and_await(note what) {
     record(what);
@@ -72,7 +74,8 @@ struct turn {
     return true;
   }
 
-  // -- children ---------------------------------------------------------------------------------------------------------
+  // -- children
+  // ---------------------------------------------------------------------------------------------------------
   void start_run(purpose why, generation target) {
     ++s.run;
     if (why != purpose::probe && why != purpose::deep_probe)
@@ -110,7 +113,8 @@ struct turn {
     out.push_back(command::release_auth{});
   }
 
-  // -- towards Ready ----------------------------------------------------------------------------------------------------
+  // -- towards Ready
+  // ----------------------------------------------------------------------------------------------------
   void authenticate() {
     go(phase::authenticating);
     need_auth();
@@ -197,7 +201,8 @@ struct turn {
     arm(timer::probe, milliseconds{period - spread / 2 + jitter});
   }
 
-  // -- the ladder -------------------------------------------------------------------------------------------------------
+  // -- the ladder
+  // -------------------------------------------------------------------------------------------------------
   void replace_or_give_up(const failure& why) {
     if (s.doomed)
       return tear_down();
@@ -253,8 +258,8 @@ struct turn {
     quarantine(why);
   }
   static bool unanswered(const failure& why) {
-    return why.code == errc::nested_unreachable || why.code == errc::nested_timeout || why.code == errc::alive_timeout ||
-           why.code == errc::name_unresolved;
+    return why.code == errc::nested_unreachable || why.code == errc::nested_timeout ||
+           why.code == errc::alive_timeout || why.code == errc::name_unresolved;
   }
   void lose_sight() {
     go(phase::unreachable);
@@ -262,7 +267,8 @@ struct turn {
     retry_after(endless_backoff);
   }
 
-  // -- leaving: whatever we own, or may come to own, is gone before we say so --------------------------------------------
+  // -- leaving: whatever we own, or may come to own, is gone before we say so
+  // --------------------------------------------
   void tear_down() {
     if (s.create_out)
       return; // an answer is owed: it is waited for and looked for; what it brings is destroyed then
@@ -342,7 +348,8 @@ failure crashed(step at, std::string_view who) {
   return failure{errc::child_crashed, at, std::string{who} + " ended without an answer", 0, {}};
 }
 
-// -- one function per phase: every event of that phase in one place ---------------------------------------------------------
+// -- one function per phase: every event of that phase in one place
+// ---------------------------------------------------------
 
 void queued(turn t, const any_event& e) {
   if (as<event::enqueued>(e))
@@ -416,11 +423,12 @@ void settling(turn t, const any_event& e) {
     if (x->present)
       return t.own();
     if (!t.s.last_look)
-      return t.arm(timer::retry, std::clamp(std::chrono::ceil<milliseconds>(t.due(timer::settle) - t.now), 1ms, look_up_every));
+      return t.arm(timer::retry,
+                   std::clamp(std::chrono::ceil<milliseconds>(t.due(timer::settle) - t.now), 1ms, look_up_every));
     t.s.open = t.s.create_out = false;
     t.due(timer::settle) = never;
-    return t.release_auth(),
-           t.replace_or_give_up(t.s.why.value_or(failure{errc::create_unknown, step::provision, "it was not created", 0, {}}));
+    return t.release_auth(), t.replace_or_give_up(t.s.why.value_or(
+                               failure{errc::create_unknown, step::provision, "it was not created", 0, {}}));
   }
   if (as<event::authenticated>(e) && t.s.auth == state::auth_state::asked)
     return t.s.auth = state::auth_state::held, t.look_up();
@@ -632,7 +640,8 @@ void closing(turn t, const any_event& e) {
   t.ignore();
 }
 
-// -- what may happen in any phase -------------------------------------------------------------------------------------------
+// -- what may happen in any phase
+// -------------------------------------------------------------------------------------------
 
 bool leaving(phase p) {
   return p == phase::destroying || p == phase::withdrawing || p == phase::closing || p == phase::destroyed;
@@ -768,8 +777,9 @@ std::string_view inconsistency(const state& s) {
 
 std::string_view name_of(phase p) {
   constexpr std::array<std::string_view, static_cast<std::size_t>(phase::count_)> names{
-    "queued",     "authenticating", "intending",   "provisioning", "settling",    "configuring", "updating", "restoring", "confirming",
-    "ready",      "unreachable",    "quarantined", "destroying",   "withdrawing", "backing_off", "closing",  "destroyed"};
+    "queued",     "authenticating", "intending",   "provisioning", "settling",    "configuring",
+    "updating",   "restoring",      "confirming",  "ready",        "unreachable", "quarantined",
+    "destroying", "withdrawing",    "backing_off", "closing",      "destroyed"};
   static_assert(!names.back().empty());
   return names.at(static_cast<std::size_t>(p));
 }

@@ -77,7 +77,8 @@ enum class timer : std::uint8_t {
 enum class note : std::uint8_t { intent, runtime, confirmed, absent, closed };
 std::string_view name_of(note n);
 
-// -- events ------------------------------------------------------------------------------------------------------------
+// -- events
+// ------------------------------------------------------------------------------------------------------------
 namespace event {
 struct enqueued {};                                 ///< it exists and waits to be started
 struct started {};                                  ///< it left the queue
@@ -92,7 +93,11 @@ struct look_up_failed { std::uint64_t look; failure why; };
 struct absence_proven { attempt of; };
 struct destroy_failed { attempt of; failure why; };
 struct runtime_gone { attempt of; failure why; };   ///< the provider proves, unasked, that it ended
-struct progressed { run_number of; step at; milliseconds silent_for; }; ///< the run is alive; next word within that time
+struct progressed {
+  run_number of;
+  step at;
+  milliseconds silent_for;
+};                                                  ///< the run is alive; next word within that time
 struct writing { run_number of; };                  ///< from now on the server may hold something of ours
 struct run_confirmed { run_number of; bool another_server; bool drifted; };
 struct run_failed { run_number of; failure why; };
@@ -103,13 +108,14 @@ struct tick {};                                     ///< some deadline passed
 } // namespace event
 
 using any_event =
-  std::variant<event::enqueued, event::started, event::authenticated, event::auth_failed, event::recorded, event::record_failed,
-               event::provisioned, event::provision_failed, event::sighted, event::look_up_failed,
+  std::variant<event::enqueued, event::started, event::authenticated, event::auth_failed, event::recorded,
+               event::record_failed, event::provisioned, event::provision_failed, event::sighted, event::look_up_failed,
                event::absence_proven, event::destroy_failed, event::runtime_gone, event::progressed, event::writing,
                event::run_confirmed, event::run_failed, event::child_lost, event::configuration_changed,
                event::destroy_requested, event::tick>;
 
-// -- commands ----------------------------------------------------------------------------------------------------------
+// -- commands
+// ----------------------------------------------------------------------------------------------------------
 namespace command {
 struct authenticate {};                             ///< start PROVIDER_AUTH
 struct release_auth {};                             ///< its work is done, or it is given up
@@ -126,7 +132,8 @@ using any_command = std::variant<command::authenticate, command::release_auth, c
                                  command::destroy, command::start_run, command::stop_run, command::record,
                                  command::finish>;
 
-// -- policy and state --------------------------------------------------------------------------------------------------
+// -- policy and state
+// --------------------------------------------------------------------------------------------------
 /// Fixed for a sandbox. Defaults carry their reasons in lifecycle.cpp's `limits`.
 struct policy {
   milliseconds queue_within{1'800'000};

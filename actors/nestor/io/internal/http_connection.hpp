@@ -3,7 +3,7 @@
 #pragma once
 
 #include <nestor/io/poller.hpp>
-#include <nestor/io/response_reader.hpp>
+#include <nestor/io/internal/response_reader.hpp>
 #include <nestor/io/tls.hpp>
 #include <nestor/seam/io_request.hpp>
 

@@ -2,8 +2,8 @@
 // Plain records in intrusive lists: moving one between queues allocates nothing. Internal to io/http_client.
 #pragma once
 
-#include <nestor/io/deadline_wheel.hpp>
-#include <nestor/io/http_connection.hpp>
+#include <nestor/io/internal/deadline_wheel.hpp>
+#include <nestor/io/internal/http_connection.hpp>
 #include <nestor/seam/io_request.hpp>
 
 #include <boost/intrusive/list.hpp>
