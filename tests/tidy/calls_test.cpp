@@ -17,8 +17,12 @@ struct homed_call {
 
 const std::vector<homed_call> homed_calls{
   {"::now(", {"actors/nestor/io/clock.", "tests/"}, "time is a parameter; ask nestor/io/clock.hpp at the edge"},
-  {"clock_gettime(", {"actors/nestor/io/clock.", "apps/guardian/", "tests/"}, "time is a parameter; ask nestor/io/clock.hpp at the edge"},
-  {"getenv(", {"actors/nestor/io/", "apps/", "tests/"}, "only io reads the environment: for secrets that are named, and for children"},
+  {"clock_gettime(",
+   {"actors/nestor/io/clock.", "apps/guardian/", "tests/"},
+   "time is a parameter; ask nestor/io/clock.hpp at the edge"},
+  {"getenv(",
+   {"actors/nestor/io/", "apps/", "tests/"},
+   "only io reads the environment: for secrets that are named, and for children"},
   {"sleep_for(", {}, "wait for the event itself"},
   {"sleep_until(", {}, "wait for the event itself"},
   {"usleep(", {}, "wait for the event itself"},

@@ -64,8 +64,8 @@ ssl_ctx_st* tls_context::get() {
   return context_.get();
 }
 
-void tls_session::deleter::operator()(ssl_st* session) const {
-  SSL_free(session);
+void tls_session::deleter::operator()(ssl_st* ssl) const {
+  SSL_free(ssl);
 }
 
 tls_session::tls_session(ssl_ctx_st& context, int fd, const std::string& host) : session_(SSL_new(&context)) {

@@ -1,6 +1,6 @@
 // TLS for the HTTP client: one verified context for all conversations, and one conversation over a connected socket.
 // Knows no HTTP and no io_context. Exists so that the CA bundle is parsed once (26 ms of CPU each time), and because
-// a session over our own descriptor needs no buffers while it waits.
+// a TLS state over our own descriptor needs no buffers while it waits.
 #pragma once
 
 #include <cstddef>
@@ -60,7 +60,7 @@ private:
   io_step step_of(int result, bool shaking_hands);
 
   struct deleter {
-    void operator()(ssl_st* session) const;
+    void operator()(ssl_st* ssl) const;
   };
   std::unique_ptr<ssl_st, deleter> session_;
 };
