@@ -104,8 +104,8 @@ TEST_CASE("a placeholder outside of a bench is a fault wherever a text is used a
 TEST_CASE("giving a template its number costs microseconds", "[.long]") {
   auto bench = made(R"({"name":"b-{index:08}","provider":"static",
     "runtime":{"url":"http://127.0.0.1:{11000+index%64}/s/{index}"},
-   
-          "configuration":{"settings":{"llm_api_key":{"$literal":"llm"}},"git_providers":{"github":{"token":{"$literal":"g"}}}}})");
+    "configuration":{"settings":{"llm_api_key":{"$literal":"llm"}},
+    "git_providers":{"github":{"token":{"$literal":"g"}}}}})");
   constexpr int rounds = 200'000;
   auto start = std::chrono::steady_clock::now();
   std::size_t sum = 0;
