@@ -32,11 +32,11 @@ pid_t tree[tree_max];
 int tree_size = 0;
 
 struct {
-  bool stays = false;        // when the node is gone
+  bool stays = false; // when the node is gone
   bool node_gone = false;
   bool drops_output = false;
   pid_t child = 0;
-  int status = -1;           // of the child, as in a shell
+  int status = -1; // of the child, as in a shell
   bool child_ended = false;
   bool ending = false;
   std::int64_t kill_at = -1; // ms of the steady clock; -1: not yet asked to end
@@ -194,8 +194,7 @@ void hear_node() {
 void drop_output() {
   char bytes[4096];
   ssize_t size = 0;
-  while ((size = read(output_fd, bytes, sizeof bytes)) > 0) {
-  }
+  while ((size = read(output_fd, bytes, sizeof bytes)) > 0) {}
   state.drops_output = size != 0; // 0: nobody can write any more either
 }
 

@@ -164,9 +164,7 @@ int run(int argc, const char* const* argv) {
     return unknown_verb(known, verb);
   try {
     app.parse(argc, argv);
-  } catch (const CLI::CallForHelp& e) {
-    return app.exit(e);
-  } catch (const CLI::ParseError& e) {
+  } catch (const CLI::CallForHelp& e) { return app.exit(e); } catch (const CLI::ParseError& e) {
     return parse_error(app, e, verb, argc, argv);
   }
   return dispatch(app, o);

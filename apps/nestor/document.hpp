@@ -20,9 +20,9 @@ struct position {
 };
 
 struct document {
-  std::string file;                                     ///< as messages name it
+  std::string file; ///< as messages name it
   wiped_string json;
-  std::map<std::string, position, std::less<>> places;  ///< by path, as faults spell it
+  std::map<std::string, position, std::less<>> places; ///< by path, as faults spell it
 };
 
 /// `file` may be "-" for standard input. At most 1 MiB, lines of at most 32 KiB, UTF-8. A document that begins with

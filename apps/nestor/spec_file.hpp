@@ -13,7 +13,7 @@
 namespace nestor::cli {
 
 struct spec_file {
-  document from;       ///< its text is wiped; its places remain
+  document from; ///< its text is wiped; its places remain
   spec_source source;
 };
 

@@ -23,7 +23,7 @@ constexpr std::size_t widest_step = std::ranges::max(step_names, {}, &std::strin
 } // namespace
 
 terminal::terminal(std::FILE* out, bool colour_wanted, instant start)
-  : out_(out), colours_(colour_wanted && wants_colours(out)), start_(start) {}
+    : out_(out), colours_(colour_wanted && wants_colours(out)), start_(start) {}
 
 std::string terminal::in(tone t, std::string_view text) const {
   auto code = codes.at(static_cast<std::size_t>(t));
@@ -54,7 +54,8 @@ std::string elapsed(microseconds since_start) {
 
 std::string printable(std::string_view text) {
   std::string result{text};
-  std::ranges::replace_if(result, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
+  std::ranges::replace_if(
+    result, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
   return result;
 }
 

@@ -70,7 +70,7 @@ public:
   static constexpr const char* name = "nestor.bench-driver";
 
   driver(actors::self_ptr<> self, std::shared_ptr<progress> shared, const spec_template& specs, const bench_options& o)
-    : self_(self), shared_(std::move(shared)), specs_(specs), options_(o) {}
+      : self_(self), shared_(std::move(shared)), specs_(specs), options_(o) {}
 
   caf::behavior make_behavior() {
     return {[this](const caf::actor& node) {
@@ -80,8 +80,7 @@ public:
               while (created_ < options_.concurrency)
                 create();
             },
-            [this](const actors::status_changed& now) { on_status(now); },
-            [](const actors::step_changed&) {}};
+            [this](const actors::status_changed& now) { on_status(now); }, [](const actors::step_changed&) {}};
   }
 
 private:
@@ -89,11 +88,13 @@ private:
     auto at = io::steady_now();
     auto spec = std::make_shared<sandbox_spec>(specs_.expand(created_++));
     self_->ask_untimed(node_, actors::create_sandbox{std::move(spec)})
-      .then([this, at](const actors::accepted& answer) {
-        if (answer.refused)
-          return one_more(false, to_string(*answer.refused), at);
-        began_at_.emplace(answer.id, at);
-      }, [this, at](const caf::error&) { one_more(false, "the node did not answer", at); });
+      .then(
+        [this, at](const actors::accepted& answer) {
+          if (answer.refused)
+            return one_more(false, to_string(*answer.refused), at);
+          began_at_.emplace(answer.id, at);
+        },
+        [this, at](const caf::error&) { one_more(false, "the node did not answer", at); });
   }
 
   void on_status(const actors::status_changed& now) {

@@ -35,7 +35,7 @@ std::shared_ptr<const nested::configuration> configuration_of(const std::string&
 class demo {
 public:
   explicit demo(const demo_options& o)
-    : out_(stdout, o.colour, io::steady_now()), shown_(out_), server_(program_folder() + "/nestor-nested-server") {}
+      : out_(stdout, o.colour, io::steady_now()), shown_(out_), server_(program_folder() + "/nestor-nested-server") {}
 
   int run() {
     if (::access(server_.c_str(), X_OK) != 0) {
@@ -108,8 +108,8 @@ private:
     bool over = until({id}, [](const auto& now) { return ended(now.word); });
     auto seen = see(id);
     shown_.show_failure(*seen);
-    return scene("destroyed, never served", over && seen->word == status::failed && seen->why &&
-                                              seen->why->code == errc::git_token_refused);
+    return scene("destroyed, never served",
+                 over && seen->word == status::failed && seen->why && seen->why->code == errc::git_token_refused);
   }
 
   bool dies_in_the_middle() {

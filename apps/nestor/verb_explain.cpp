@@ -12,12 +12,16 @@
 namespace nestor::cli {
 namespace {
 
-constexpr std::array<std::string_view, 4> helps_words{
-  "trying the step again", "configuring the runtime again", "replacing the runtime", "nothing but a change"};
+constexpr std::array<std::string_view, 4> helps_words{"trying the step again", "configuring the runtime again",
+                                                      "replacing the runtime", "nothing but a change"};
 constexpr std::array<std::string_view, 4> blame_words{"the caller", "the provider", "the runtime", "the node"};
 
-std::string_view words(rung helps) { return helps_words.at(static_cast<std::size_t>(helps)); }
-std::string_view words(blame whose) { return blame_words.at(static_cast<std::size_t>(whose)); }
+std::string_view words(rung helps) {
+  return helps_words.at(static_cast<std::size_t>(helps));
+}
+std::string_view words(blame whose) {
+  return blame_words.at(static_cast<std::size_t>(whose));
+}
 
 void row(std::string& page, std::string_view name, std::string_view value) {
   std::string padded{name};

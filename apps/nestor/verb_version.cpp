@@ -7,7 +7,7 @@
 #include <iostream>
 
 #ifndef NESTOR_VERSION
-#define NESTOR_VERSION "unknown"
+#  define NESTOR_VERSION "unknown"
 #endif
 
 namespace nestor::cli {

@@ -21,7 +21,7 @@ enum exit_code : int {
 enum class output : std::uint8_t { table, json };
 
 struct up_options {
-  std::string file;              ///< "-": standard input
+  std::string file; ///< "-": standard input
   bool once = false;
   output as = output::table;
   bool colour = true;
@@ -44,8 +44,8 @@ struct version_options {
 };
 
 struct explain_options {
-  std::string subject;           ///< an error code or a field; empty: list them all
-  std::string markdown;          ///< "errors" or "fields": the generated page instead
+  std::string subject;  ///< an error code or a field; empty: list them all
+  std::string markdown; ///< "errors" or "fields": the generated page instead
   bool colour = true;
 };
 

@@ -3,8 +3,8 @@
 #include <nestor/nested/json_text.hpp>
 #include <nestor/sandbox/spec_fields.hpp>
 
-#include <yaml-cpp/yaml.h>
 #include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <array>
@@ -78,7 +78,7 @@ bool one_of(std::string_view text, std::initializer_list<std::string_view> words
 class json_writer : public YAML::EventHandler {
 public:
   json_writer(std::string_view text, document& into, bool places_only)
-    : source_(text), into_(into), places_only_(places_only) {}
+      : source_(text), into_(into), places_only_(places_only) {}
 
   [[nodiscard]] bool began() const { return began_; }
   [[nodiscard]] std::string here() const {
@@ -273,9 +273,7 @@ std::optional<syntax_fault> read_yaml(std::string_view text, document& into, boo
     if (!parser.HandleNextDocument(writer))
       return syntax_fault{{}, {}, "expected an object of fields, got an empty document"};
     parser.HandleNextDocument(writer);
-  } catch (const stop& s) {
-    return s.why;
-  } catch (const YAML::Exception& e) {
+  } catch (const stop& s) { return s.why; } catch (const YAML::Exception& e) {
     std::string message = "expected valid YAML" + said(e.msg);
     if (tab_indents(text, e.mark.line))
       message = "expected valid YAML: tabs cannot indent, use spaces";

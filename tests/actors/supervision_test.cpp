@@ -133,11 +133,13 @@ TEST_CASE("a nested server that restarts empty is noticed within a probe, not se
   auto port = node.world->running().front();
   node.world->restart(port);
   bool seen_unready = false;
-  REQUIRE(node.run_until([&] {
-    auto seen = node.see(id);
-    seen_unready |= seen->word != status::ready;
-    return seen_unready && seen->word == status::ready;
-  }, 90s)); // one probe period, its jitter, and the push
+  REQUIRE(node.run_until(
+    [&] {
+      auto seen = node.see(id);
+      seen_unready |= seen->word != status::ready;
+      return seen_unready && seen->word == status::ready;
+    },
+    90s)); // one probe period, its jitter, and the push
   CHECK(difference(node.world->server(port), *canary_configuration(), "openhands").empty());
   CHECK(node.see(id)->fence > ready->fence);
   CHECK(node.world->spawned() == 1);

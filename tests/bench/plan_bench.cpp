@@ -42,19 +42,16 @@ http_reply respond(const http::request& r, bool wrote) {
       R"("v1_enabled":null,"secrets_store":{"provider_tokens":{}},"provider_tokens_set":{"github":null,"gitlab":null},)"
       R"("llm_api_key_set":true,"search_api_key_set":false})");
   if (r.target == "/api/git-providers")
-    return with(
-      200,
-      R"({"providers":[{"provider":"github","host":null,"user_id":null},{"provider":"gitlab","host":null,)"
-      R"("user_id":null}]})");
+    return with(200,
+                R"({"providers":[{"provider":"github","host":null,"user_id":null},{"provider":"gitlab","host":null,)"
+                R"("user_id":null}]})");
   if (r.target == "/api/add-git-providers")
     return with(200, R"({"message":"Git providers stored"})");
   if (get && !wrote)
     return with(200, R"({"custom_secrets":[]})");
   if (get)
-    return with(
-      200,
-      R"({"custom_secrets":[{"name":"API_TOKEN","description":""}],"secrets":[{"name":"API_TOKEN",)"
-      R"("description":""}]})");
+    return with(200, R"({"custom_secrets":[{"name":"API_TOKEN","description":""}],"secrets":[{"name":"API_TOKEN",)"
+                     R"("description":""}]})");
   return with(201, R"({"message":"Secret created successfully"})");
 }
 
@@ -66,9 +63,8 @@ double cpu_us() {
 
 push_order order_for(const std::string& dialect) {
   configuration c;
-  c.settings =
-    R"({"agent":"CodeActAgent","language":"en","llm_api_key":"sk-0123456789abcdef",)"
-    R"("llm_model":"anthropic/claude","max_iterations":50})";
+  c.settings = R"({"agent":"CodeActAgent","language":"en","llm_api_key":"sk-0123456789abcdef",)"
+               R"("llm_model":"anthropic/claude","max_iterations":50})";
   c.secret_settings = {"/llm_api_key"};
   c.git_providers = {{"github", secret::copy_of("ghp_0123456789abcdef0123456789abcdef"), {}, {}},
                      {"gitlab", secret::copy_of("glpat-0123456789abcdef"), {}, {}}};

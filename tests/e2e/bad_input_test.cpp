@@ -30,8 +30,8 @@ TEST_CASE("every malformed specification is refused before anything starts") {
 TEST_CASE("a fault anywhere keeps the command from being started") {
   scratch_folder scratch;
   auto trace = scratch.file("started");
-  auto file = scratch.write("spec.yaml",
-                            "runtime: {command: [/usr/bin/touch, " + trace + "]}\npolicy: {probe_evry: 60s}\n");
+  auto file =
+    scratch.write("spec.yaml", "runtime: {command: [/usr/bin/touch, " + trace + "]}\npolicy: {probe_evry: 60s}\n");
   CHECK(run_program(scratch, {nestor_binary(), "up", "-f", file}).exit_code == 2);
   CHECK_FALSE(std::filesystem::exists(trace));
 }

@@ -58,11 +58,18 @@ std::string spec_for(const scratch_folder& scratch, const std::string& server_op
   auto key = scratch.write("key", secret_text);
   auto token = scratch.write("token", git_token);
   return scratch.write("spec.yaml", "name: e2e\n"
-                                    "runtime: {command: [" + server_binary() + server_options + "]}\n"
-                                    "configuration:\n"
-                                    "  settings: {llm_model: x, llm_api_key: {$file: " + key + "}}\n"
-                                    "  git_providers: {github: {token: {$file: " + token + "}}}\n"
-                                    "  secrets: {DEPLOY_KEY: {$file: " + key + "}}\n");
+                                    "runtime: {command: [" +
+                                      server_binary() + server_options +
+                                      "]}\n"
+                                      "configuration:\n"
+                                      "  settings: {llm_model: x, llm_api_key: {$file: " +
+                                      key +
+                                      "}}\n"
+                                      "  git_providers: {github: {token: {$file: " +
+                                      token +
+                                      "}}}\n"
+                                      "  secrets: {DEPLOY_KEY: {$file: " +
+                                      key + "}}\n");
 }
 
 /// Processes whose command line begins with that program.
@@ -123,8 +130,9 @@ TEST_CASE("when nestor up is killed, its children and theirs are gone within a s
   // it.
   auto script = scratch.write("start.sh", "setsid sleep 987 &\nexec " + server_binary() + " --dialect openhands\n");
   auto key = scratch.write("key", secret_text);
-  auto file = scratch.write("spec.yaml", "runtime: {command: [/bin/sh, " + script + "]}\n"
-                                         "configuration: {settings: {llm_model: x}}\n");
+  auto file = scratch.write("spec.yaml", "runtime: {command: [/bin/sh, " + script +
+                                           "]}\n"
+                                           "configuration: {settings: {llm_model: x}}\n");
   int pipe_ends[2];
   REQUIRE(::pipe(pipe_ends) == 0);
   auto owner = ::fork();
@@ -150,7 +158,9 @@ TEST_CASE("when nestor up is killed, its children and theirs are gone within a s
   REQUIRE(shown.find("Ctrl-C destroys it") != std::string::npos);
   auto ours = [&] {
     auto all = running(server_binary());
-    auto sleeping = running(std::string{"sleep\0" "987", 9});
+    auto sleeping = running(std::string{"sleep\0"
+                                        "987",
+                                        9});
     all.insert(all.end(), sleeping.begin(), sleeping.end());
     return all;
   };

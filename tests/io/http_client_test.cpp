@@ -52,7 +52,10 @@ TEST_CASE("a server that hangs is given up at the deadline", "[io]") {
 }
 
 TEST_CASE("what keeps a call from its server has a name each", "[io]") {
-  struct { const char* title; std::function<void(peer&)> behave; transport_error expected;
+  struct {
+    const char* title;
+    std::function<void(peer&)> behave;
+    transport_error expected;
   } rows[] = {
     {"reset before an answer",
      [](peer& p) {
@@ -151,7 +154,11 @@ TEST_CASE("what keeps a call from its server has a name each", "[io]") {
 }
 
 TEST_CASE("answers come in every framing there is", "[io]") {
-  struct { const char* title; const char* bytes; std::string body; int connections;
+  struct {
+    const char* title;
+    const char* bytes;
+    std::string body;
+    int connections;
   } rows[] = {
     {"chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: v\r\n\r\n",
      "abcde", 1},

@@ -21,7 +21,9 @@ namespace {
 template <auto Free>
 struct freeing {
   template <class T>
-  void operator()(T* what) const { Free(what); }
+  void operator()(T* what) const {
+    Free(what);
+  }
 };
 using key_ptr = std::unique_ptr<EVP_PKEY, freeing<EVP_PKEY_free>>;
 using certificate_ptr = std::unique_ptr<X509, freeing<X509_free>>;
@@ -137,8 +139,8 @@ TEST_CASE("a certificate that does not prove the server's name is refused before
   };
   CHECK(refused(make_identity("DNS:good.test", &trusted.ca), "other.test"));
   CHECK(refused(make_identity("DNS:good.test", &trusted.ca), "127.0.0.1"));
-  CHECK(refused(make_identity("DNS:good.test", nullptr), "good.test"));               // self-signed
-  CHECK(refused(make_identity("DNS:good.test", &unknown.ca), "good.test"));           // somebody else's CA
+  CHECK(refused(make_identity("DNS:good.test", nullptr), "good.test"));                   // self-signed
+  CHECK(refused(make_identity("DNS:good.test", &unknown.ca), "good.test"));               // somebody else's CA
   CHECK(refused(make_identity("DNS:good.test", &trusted.ca, -7200, -3600), "good.test")); // expired
   CHECK(refused(make_identity("DNS:*.test", &trusted.ca), "a.b.test"));
   CHECK(heard == 0);
@@ -179,10 +181,11 @@ TEST_CASE("large bodies go through TLS both ways", "[io]") {
   tls_server_context tls{make_identity("DNS:good.test", &trusted.ca)};
   std::size_t seen = 0;
   scripted_server server{[&](peer& connection, int) {
-    seen = connection.request().size();
-    connection.answer(std::string(900'000, 'y'));
-    connection.stay_silent();
-  }, tls.context.get()};
+                           seen = connection.request().size();
+                           connection.answer(std::string(900'000, 'y'));
+                           connection.stay_silent();
+                         },
+                         tls.context.get()};
   http_world world{trusted.trusting()};
   auto call = tls_get(server.port(), "good.test");
   call.request.verb = http::method::post;
@@ -195,11 +198,12 @@ TEST_CASE("a body without a length that ends without close-notify is no answer",
   authority trusted;
   tls_server_context tls{make_identity("DNS:good.test", &trusted.ca)};
   scripted_server server{[&](peer& connection, int number) {
-    connection.request();
-    connection.send("HTTP/1.1 200 OK\r\n\r\npart");
-    if (number == 1)
-      connection.cut();
-  }, tls.context.get()};
+                           connection.request();
+                           connection.send("HTTP/1.1 200 OK\r\n\r\npart");
+                           if (number == 1)
+                             connection.cut();
+                         },
+                         tls.context.get()};
   http_world world{trusted.trusting()};
   CHECK(world.error_of(tls_get(server.port(), "good.test")) == transport_error::reset);
   CHECK(world.response_to(tls_get(server.port(), "good.test")).body == "part");

@@ -255,8 +255,7 @@ TEST_CASE_METHOD(process_world, "a child whose guardian was killed is still ende
   CHECK(marked(marker).empty());
 }
 
-// -- owners that die: this test program, started again as its own victim
-// ------------------------------------------------
+// -- owners that die: this test program, started again as its own victim --------------------------
 
 /// Hidden: what the victim does. Starts a child, says so, and waits to be killed.
 TEST_CASE_METHOD(process_world, "an owner to be killed", "[.owner]") {

@@ -84,7 +84,10 @@ TEST_CASE("remembered names and waiting ones are bounded", "[io]") {
   options.lookups = 1;
   options.waiting = 2;
   options.cached = 2;
-  options.look_up = [&](const std::string&) { gate.wait(); return loopback(); };
+  options.look_up = [&](const std::string&) {
+    gate.wait();
+    return loopback();
+  };
   resolver_world world{options};
   int found = 0, overloaded = 0;
   for (int i = 0; i < 5; ++i)

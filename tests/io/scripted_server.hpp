@@ -122,7 +122,7 @@ public:
   using script = std::function<void(peer&, int)>;
 
   explicit scripted_server(script play, SSL_CTX* tls = nullptr, const std::string& unix_path = "")
-    : play_(std::move(play)), tls_(tls) {
+      : play_(std::move(play)), tls_(tls) {
     if (::pipe2(stop_, O_CLOEXEC) != 0)
       std::abort();
     if (unix_path.empty()) {

@@ -68,8 +68,8 @@ std::string world::transcript() const {
 }
 
 failure world::some_failure() {
-  constexpr std::array codes{errc::nested_unreachable, errc::nested_timeout,    errc::nested_error,
-                             errc::not_confirmed,      errc::git_token_refused, errc::session_key_refused,
+  constexpr std::array codes{errc::nested_unreachable, errc::nested_timeout,       errc::nested_error,
+                             errc::not_confirmed,      errc::git_token_refused,    errc::session_key_refused,
                              errc::store_corrupt,      errc::provider_unavailable, errc::auth_refused};
   return failure{codes[pick(codes.size())], step::settings, "made up", 0, {}};
 }
@@ -195,8 +195,7 @@ void world::pass_time(instant to) {
     }
 }
 
-// -- answers
-// -----------------------------------------------------------------------------------------------------------------
+// -- answers --------------------------------------------------------------------------------------
 
 void world::answer_auth() {
   if (kind_ || chance(75)) {

@@ -102,15 +102,15 @@ private:
 
   // the truth
   std::set<attempt> alive_;
-  std::set<attempt> intents_;            // durable
-  generation durable_confirmed_ = 0;     // of the latest durable confirmation on this runtime
+  std::set<attempt> intents_;        // durable
+  generation durable_confirmed_ = 0; // of the latest durable confirmation on this runtime
   run_number durable_confirmed_run_ = 0;
-  run_number confirmed_run_ = 0;         // latest push that the server really took
-  generation held_ = 0;                  // what the server holds; 0 = nothing or a mixture
-  std::uint32_t losses_ = 0;             // runtimes that ended by themselves
-  bool told_ = false;                    // the machine heard that its server is another one
-  generation takes_away_ = 0;            // latest generation that takes something away
-  bool written_ = false;                 // something of ours is in the server
+  run_number confirmed_run_ = 0; // latest push that the server really took
+  generation held_ = 0;          // what the server holds; 0 = nothing or a mixture
+  std::uint32_t losses_ = 0;     // runtimes that ended by themselves
+  bool told_ = false;            // the machine heard that its server is another one
+  generation takes_away_ = 0;    // latest generation that takes something away
+  bool written_ = false;         // something of ours is in the server
 };
 
 } // namespace nestor::supervision::model

@@ -24,10 +24,8 @@ TEST_CASE("generic: repeating a push changes nothing") {
     CHECK(server("POST /api/secrets", R"({"name":"A","value":"2"})") == ok);
     CHECK(server.tokens() == "github=t my_forge=u");
     CHECK(server.model.find()->secrets.at("A").value == "2");
-    CHECK(
-      server("GET /api/git-providers") ==
-      R"(200 {"providers":[{"provider":"github","host":"h","user_id":null},)"
-          R"({"provider":"my_forge","host":null,"user_id":"me"}]})");
+    CHECK(server("GET /api/git-providers") == R"(200 {"providers":[{"provider":"github","host":"h","user_id":null},)"
+                                              R"({"provider":"my_forge","host":null,"user_id":"me"}]})");
     CHECK(server("GET /api/secrets") == R"(200 {"secrets":[{"name":"A","description":""}]})");
   }
   CHECK(server("POST /api/settings", "{}") == ok);

@@ -124,26 +124,25 @@ TEST_CASE("types are coerced as the original does") {
     const char* field;
     json shown;
   };
-  for (
-    const auto& c : std::vector<coercion>{
-      {R"({"max_iterations":"50"})", "max_iterations", 50},
-      {R"({"max_iterations":" 50.0 "})", "max_iterations", 50},
-      {R"({"max_iterations":50.0})", "max_iterations", 50},
-      {R"({"max_iterations":true})", "max_iterations", 1},
-      {R"({"max_budget_per_task":"0.5"})", "max_budget_per_task", 0.5},
-      {R"({"max_budget_per_task":2})", "max_budget_per_task", 2.0},
-      {R"({"confirmation_mode":"yes"})", "confirmation_mode", true},
-      {R"({"confirmation_mode":"OFF"})", "confirmation_mode", false},
-      {R"({"confirmation_mode":1})", "confirmation_mode", true},
-      {R"({"condenser_max_size":20})", "condenser_max_size", 20},
-      {R"({"mcp_config":{"sse_servers":["http://a"]}})", "mcp_config",
-       json::parse(R"({"sse_servers":[{"url":"http://a","api_key":null}],"stdio_servers":[],"shttp_servers":[]})")},
-      {R"({"mcp_config":{"shttp_servers":[{"url":"u","api_key":"k"}],)"
+  for (const auto& c : std::vector<coercion>{
+         {R"({"max_iterations":"50"})", "max_iterations", 50},
+         {R"({"max_iterations":" 50.0 "})", "max_iterations", 50},
+         {R"({"max_iterations":50.0})", "max_iterations", 50},
+         {R"({"max_iterations":true})", "max_iterations", 1},
+         {R"({"max_budget_per_task":"0.5"})", "max_budget_per_task", 0.5},
+         {R"({"max_budget_per_task":2})", "max_budget_per_task", 2.0},
+         {R"({"confirmation_mode":"yes"})", "confirmation_mode", true},
+         {R"({"confirmation_mode":"OFF"})", "confirmation_mode", false},
+         {R"({"confirmation_mode":1})", "confirmation_mode", true},
+         {R"({"condenser_max_size":20})", "condenser_max_size", 20},
+         {R"({"mcp_config":{"sse_servers":["http://a"]}})", "mcp_config",
+          json::parse(R"({"sse_servers":[{"url":"http://a","api_key":null}],"stdio_servers":[],"shttp_servers":[]})")},
+         {R"({"mcp_config":{"shttp_servers":[{"url":"u","api_key":"k"}],)"
           R"("stdio_servers":[{"name":"n","command":"c","env":{"T":"v"}}]}})",
-       "mcp_config",
-       json::parse(R"({"sse_servers":[],"stdio_servers":[{"name":"n","command":"c","args":[],"env":{"T":"v"}}],)"
-                   R"("shttp_servers":[{"url":"u","api_key":"k","timeout":60}]})")},
-    }) {
+          "mcp_config",
+          json::parse(R"({"sse_servers":[],"stdio_servers":[{"name":"n","command":"c","args":[],"env":{"T":"v"}}],)"
+                      R"("shttp_servers":[{"url":"u","api_key":"k","timeout":60}]})")},
+       }) {
     asked_model server;
     CAPTURE(c.given);
     CHECK(server("POST /api/settings", c.given) == R"(200 {"message":"Settings stored"})");

@@ -35,8 +35,7 @@ public:
 #if NESTOR_CAF_MODERN
     fixture_.dispatch_messages();
 #else
-    while (scheduler().try_run_once()) {
-    }
+    while (scheduler().try_run_once()) {}
 #endif
   }
 

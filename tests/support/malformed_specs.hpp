@@ -12,8 +12,8 @@ inline const std::string canary = "canary-5ecre7";
 struct malformed_spec {
   std::string what;
   std::string text;
-  std::string path;  ///< as the message spells it
-  std::string says;  ///< a part of the message
+  std::string path; ///< as the message spells it
+  std::string says; ///< a part of the message
 };
 
 inline std::string configuration(const std::string& inside) {
@@ -46,10 +46,8 @@ inline const std::vector<malformed_spec> malformed_structure{
   {"an overlong UTF-8 form", "name: \xc0\xaf\n", "the document", "expected UTF-8"},
   {"a NUL", std::string("name: a\0b\n", 10), "the document", "a control character"},
   {"an end-of-transmission", "name: a\n\x04provider: x\n", "the document", "a control character"},
-  {"deep nesting", "conversation:\n  a: " + deep + deep_end + "\n", "conversation.a",
-   "at most 32 levels"},
-  {"deep nesting in JSON", "{\"conversation\":{\"a\":" + deep + deep_end + "}}", "conversation.a",
-   "at most 32 levels"},
+  {"deep nesting", "conversation:\n  a: " + deep + deep_end + "\n", "conversation.a", "at most 32 levels"},
+  {"deep nesting in JSON", "{\"conversation\":{\"a\":" + deep + deep_end + "}}", "conversation.a", "at most 32 levels"},
   {"a name twice", "name: a\nname: b\n", "name", "the same name twice"},
   {"a nested name twice", "policy:\n  lease: 1m\n  lease: 2m\n", "policy.lease", "the same name twice"},
   {"a name twice in JSON", "{\"name\":\"a\",\"name\":\"b\"}", "name", "the same name twice"},
@@ -127,8 +125,7 @@ inline const std::vector<malformed_spec> malformed_fields{
    "without secret references"},
   {"an unknown dialect", "runtime: {command: [x]}\ndialect: openhand\n", "dialect", "did you mean openhands?"},
   {"a duration without a unit", "policy: {ready_within: 120}\n", "policy.ready_within", "give it a unit"},
-  {"a duration of a strange unit", "policy: {ready_within: 2 minutes}\n", "policy.ready_within",
-   "a duration such as"},
+  {"a duration of a strange unit", "policy: {ready_within: 2 minutes}\n", "policy.ready_within", "a duration such as"},
   {"a duration too short", "policy: {probe_every: 10ms}\n", "policy.probe_every", "from 1s to 24h"},
   {"a duration too long", "policy: {ready_within: 25h}\n", "policy.ready_within", "from 1s to 24h"},
   {"too many restarts", "policy: {restarts: {max: 17}}\n", "policy.restarts.max", "from 0 to 8"},
@@ -171,8 +168,8 @@ inline const std::vector<malformed_spec> malformed_secrets{
    "configuration.secrets.A", "exactly one of $env, $file, $literal"},
   {"a mistyped reference", configuration("  secrets: {A: {$evn: X}}\n"), "configuration.secrets.A",
    "did you mean $env?"},
-  {"a reference to a list", configuration("  secrets: {A: {$literal: [" + canary + "]}}\n"),
-   "configuration.secrets.A", "it is text"},
+  {"a reference to a list", configuration("  secrets: {A: {$literal: [" + canary + "]}}\n"), "configuration.secrets.A",
+   "it is text"},
   {"a literal of digits", configuration("  secrets: {A: {$literal: 12345678}}\n"), "configuration.secrets.A",
    "quote it"},
   {"a variable with a strange name", configuration("  secrets: {A: {$env: \"a b\"}}\n"), "configuration.secrets.A",

@@ -33,7 +33,7 @@ std::string_view name_of(fault f) {
 }
 
 nested_world::nested_world(deterministic_system& system, nested_server::model_options servers)
-  : system_(system), options_(std::move(servers)) {}
+    : system_(system), options_(std::move(servers)) {}
 
 void nested_world::fail(std::size_t nth, fault how, std::size_t times) {
   fail_at_ = performed_ + nth;

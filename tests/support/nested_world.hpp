@@ -17,7 +17,17 @@ namespace nestor::tests {
 
 /// How one io fails. `none` for a world in order.
 enum class fault : std::uint8_t {
-  none, refused, reset, no_answer, server_error, rate_limited, truncated, proxy_page, no_effect, answer_lost, trickles,
+  none,
+  refused,
+  reset,
+  no_answer,
+  server_error,
+  rate_limited,
+  truncated,
+  proxy_page,
+  no_effect,
+  answer_lost,
+  trickles,
   count_
 };
 std::string_view name_of(fault f);

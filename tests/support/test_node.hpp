@@ -39,7 +39,7 @@ public:
   void forget(const sandbox_id& s) override { inner_.forget(s); }
   [[nodiscard]] std::size_t bytes_held() const override { return inner_.bytes_held(); }
 
-  int refuse_next = 0;                                   ///< writes that fail
+  int refuse_next = 0;                                           ///< writes that fail
   std::vector<std::pair<supervision::note, generation>> written; ///< durable, in order
 
 private:
@@ -56,7 +56,9 @@ struct asker {
       .then([into, self](Response& r) { *into = std::move(r), self->quit(); },
             [self](const caf::error&) { self->quit(); });
   }
-  caf::behavior make_behavior() { return {[](const actors::woken&) {}}; }
+  caf::behavior make_behavior() {
+    return {[](const actors::woken&) {}};
+  }
 };
 
 class test_node {

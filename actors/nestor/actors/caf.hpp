@@ -51,8 +51,7 @@
 
 namespace nestor::actors {
 
-// -- where an actor lives
-// ------------------------------------------------------------------------------------------------
+// -- where an actor lives -------------------------------------------------------------------------
 
 #if NESTOR_CAF_MODERN
 using caf_execution_unit = caf::scheduler;
@@ -65,13 +64,19 @@ class home : public caf_execution_unit {
 public:
 #if NESTOR_CAF_MODERN
   explicit home(caf::actor_system&) {}
-  void schedule(caf::resumable* job) final { enqueue(job); }
-  void delay(caf::resumable* job) final { enqueue(job); }
+  void schedule(caf::resumable* job) final {
+    enqueue(job);
+  }
+  void delay(caf::resumable* job) final {
+    enqueue(job);
+  }
   void start() final {}
   void stop() final {}
 #else
   explicit home(caf::actor_system& system) : caf::execution_unit(&system) {}
-  void exec_later(caf::resumable* job) final { enqueue(job); }
+  void exec_later(caf::resumable* job) final {
+    enqueue(job);
+  }
 #endif
 
 protected:
@@ -89,11 +94,12 @@ protected:
   }
 
   /// Gives up the reference to a job that will never run.
-  static void release(caf::resumable* job) { intrusive_ptr_release(job); }
+  static void release(caf::resumable* job) {
+    intrusive_ptr_release(job);
+  }
 };
 
-// -- messages
-// ------------------------------------------------------------------------------------------------------------
+// -- messages -------------------------------------------------------------------------------------
 
 template <class... In>
 struct accepts {
@@ -106,8 +112,7 @@ struct accepts {
 #endif
 };
 
-// -- actors
-// --------------------------------------------------------------------------------------------------------------
+// -- actors ---------------------------------------------------------------------------------------
 
 /// The messaging vocabulary that both generations of CAF share, on top of `Base`.
 template <class Base>
@@ -121,13 +126,17 @@ public:
 #endif
   }
 
-  [[nodiscard]] home* lives_at() const { return home_; }
+  [[nodiscard]] home* lives_at() const {
+    return home_;
+  }
 
 #if NESTOR_CAF_MODERN
   bool enqueue(caf::mailbox_element_ptr what, caf::scheduler* sched) override {
     return Base::enqueue(std::move(what), home_ ? home_ : sched);
   }
-  void launch(caf::scheduler* sched, bool lazy, bool hide) override { Base::launch(home_ ? home_ : sched, lazy, hide); }
+  void launch(caf::scheduler* sched, bool lazy, bool hide) override {
+    Base::launch(home_ ? home_ : sched, lazy, hide);
+  }
 #else
   using Base::enqueue;
   void enqueue(caf::mailbox_element_ptr what, caf::execution_unit* unit) override {
@@ -257,7 +266,9 @@ struct base_of<caf::actor> {
 };
 
 template <class State>
-concept handles_exit = requires(State& state, const caf::exit_msg& msg) { state.handle_exit(msg); };
+concept handles_exit = requires(State& state, const caf::exit_msg& msg) {
+  state.handle_exit(msg);
+};
 } // namespace detail
 
 /// What the state of an actor with handle type `Handle` knows as `self`.
@@ -288,11 +299,13 @@ public:
 #if !NESTOR_CAF_MODERN
     if constexpr (detail::handles_exit<State>)
       this->set_exit_handler([this](caf::exit_msg& msg) { on_exit_message(msg); });
-    this->set_error_handler([](caf::error&) {});
+    this->set_error_handler([](caf::error&){});
 #endif
   }
 
-  const char* name() const override { return State::name; }
+  const char* name() const override {
+    return State::name;
+  }
 
   void on_exit() override {
     state_.reset();
@@ -356,8 +369,7 @@ template <class Rep, class Period, class Handle, class... Ts>
 #endif
 }
 
-// -- configuration
-// ---------------------------------------------------------------------------------------------------------
+// -- configuration --------------------------------------------------------------------------------
 
 /// Makes the message types of `IdBlocks` known. 1.x wants that before the first actor_system_config; call it first.
 template <class... IdBlocks>
@@ -387,8 +399,7 @@ void set_option(caf::actor_system_config& cfg, const std::string& key, T&& value
 
 } // namespace nestor::actors
 
-// -- inspection of described types: their fields, listed once
-// --------------------------------------------------------------
+// -- inspection of described types: their fields, listed once -------------------------------------
 namespace nestor {
 template <class Inspector, described T>
 auto inspect(Inspector& f, T& x) {

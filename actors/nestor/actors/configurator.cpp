@@ -5,12 +5,8 @@ namespace nestor::actors {
 using namespace supervision;
 
 configurator::configurator(self_ptr<> self, surroundings_ptr around, caf::actor_addr supervisor, configurator_task task)
-  : self_(self),
-    around_(std::move(around)),
-    supervisor_(std::move(supervisor)),
-    run_(task.run),
-    runtime_(std::move(task.runtime)),
-    plan_(std::move(task.order), around_->clock->now()) {
+    : self_(self), around_(std::move(around)), supervisor_(std::move(supervisor)), run_(task.run),
+      runtime_(std::move(task.runtime)), plan_(std::move(task.order), around_->clock->now()) {
   proceed();
 }
 

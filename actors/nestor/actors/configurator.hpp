@@ -37,13 +37,13 @@ private:
   run_number run_;
   std::shared_ptr<const providers::runtime> runtime_;
   nested::push_plan plan_;
-  std::uint64_t ticket_ = 0;        ///< of what is awaited: a reply or an alarm
+  std::uint64_t ticket_ = 0; ///< of what is awaited: a reply or an alarm
   bool request_out_ = false;
   bool winding_down_ = false;
   bool wrote_ = false;
   step reported_ = step::count_;
   std::uint32_t reported_tries_ = 0;
-  instant heard_until_{};           ///< the supervisor expects no word before that
+  instant heard_until_{}; ///< the supervisor expects no word before that
 };
 
 } // namespace nestor::actors

@@ -10,47 +10,76 @@
 
 namespace nestor::actors {
 
-// -- anyone → NODE (the SANDBOX REGISTRY)
-// ------------------------------------------------------------------------------------
+// -- anyone → NODE (the SANDBOX REGISTRY) ---------------------------------------------------------
 /// Brings up one sandbox. Answered by `accepted` once what is wanted is durable.
-struct create_sandbox { std::shared_ptr<const sandbox_spec> spec; };
+struct create_sandbox {
+  std::shared_ptr<const sandbox_spec> spec;
+};
 /// Wants another configuration of it. Answered by `accepted` once that is durable.
-struct configure_sandbox { sandbox_id id; std::shared_ptr<const nested::configuration> configuration; };
+struct configure_sandbox {
+  sandbox_id id;
+  std::shared_ptr<const nested::configuration> configuration;
+};
 /// Wants it gone. Answered by `accepted` at once; again and again, too.
-struct destroy_sandbox { sandbox_id id; };
+struct destroy_sandbox {
+  sandbox_id id;
+};
 /// Answered by `sandbox_seen`.
-struct get_sandbox { sandbox_id id; };
+struct get_sandbox {
+  sandbox_id id;
+};
 /// Answered by `sandbox_list`.
 struct list_sandboxes {};
 /// Answered by `access`; only while it may be served.
-struct get_access { sandbox_id id; };
+struct get_access {
+  sandbox_id id;
+};
 /// Destroys everything, then ends. Answered by `drained`.
 struct drain {};
 
-struct accepted { sandbox_id id; generation number = 0; std::optional<failure> refused; };
-struct sandbox_seen { std::shared_ptr<const sandbox_view> view; std::optional<failure> refused; };
-struct sandbox_list { std::vector<std::pair<sandbox_id, status>> items; };
+struct accepted {
+  sandbox_id id;
+  generation number = 0;
+  std::optional<failure> refused;
+};
+struct sandbox_seen {
+  std::shared_ptr<const sandbox_view> view;
+  std::optional<failure> refused;
+};
+struct sandbox_list {
+  std::vector<std::pair<sandbox_id, status>> items;
+};
 struct access {
   std::string url;
   std::vector<http::header> headers;
   incarnation fence = 0;
   std::optional<failure> refused;
 };
-struct drained { std::size_t left = 0; };
+struct drained {
+  std::size_t left = 0;
+};
 
-// -- SANDBOX REGISTRY → SUPERVISOR
-// --------------------------------------------------------------------------------------------
+// -- SANDBOX REGISTRY → SUPERVISOR ----------------------------------------------------------------
 struct start_life {};
-struct new_configuration { generation number = 0; std::shared_ptr<const sandbox_spec> spec; };
+struct new_configuration {
+  generation number = 0;
+  std::shared_ptr<const sandbox_spec> spec;
+};
 struct end_life {};
 struct look_at_it {};
 struct hand_out_access {};
 
-// -- SUPERVISOR → SANDBOX REGISTRY and observer
-// -----------------------------------------------------------------------------------
-struct status_changed { sandbox_id id; status word{}; generation observed = 0; incarnation fence = 0; };
+// -- SUPERVISOR → SANDBOX REGISTRY and observer ---------------------------------------------------
+struct status_changed {
+  sandbox_id id;
+  status word{};
+  generation observed = 0;
+  incarnation fence = 0;
+};
 /// The last word of a sandbox: its supervisor ends after it.
-struct life_ended { std::shared_ptr<const sandbox_view> view; };
+struct life_ended {
+  std::shared_ptr<const sandbox_view> view;
+};
 /// `result` running: it began; else it ended. `why` only with `failed`.
 struct step_changed {
   sandbox_id id;
@@ -61,11 +90,18 @@ struct step_changed {
   std::optional<failure> why;
 };
 
-// -- SUPERVISOR ↔ PROVIDER_AUTH
-// ----------------------------------------------------------------------------------------------
-struct do_provision { providers::provision_order order; };
-struct do_look_up { providers::provision_order order; std::uint64_t look = 0; };
-struct do_destroy { std::shared_ptr<const providers::runtime> gone; attempt number = 0; };
+// -- SUPERVISOR ↔ PROVIDER_AUTH -------------------------------------------------------------------
+struct do_provision {
+  providers::provision_order order;
+};
+struct do_look_up {
+  providers::provision_order order;
+  std::uint64_t look = 0;
+};
+struct do_destroy {
+  std::shared_ptr<const providers::runtime> gone;
+  attempt number = 0;
+};
 /// What came of it, as the lifecycle's event; `found` with `provisioned` and a present `sighted`.
 struct provider_report {
   std::uint64_t child = 0;
@@ -73,8 +109,7 @@ struct provider_report {
   std::shared_ptr<const providers::runtime> found;
 };
 
-// -- SUPERVISOR ↔ CONFIGURATOR
-// -----------------------------------------------------------------------------------------------
+// -- SUPERVISOR ↔ CONFIGURATOR --------------------------------------------------------------------
 /// End, but first let the request that is out come back: one request in flight per runtime, always.
 struct wind_down {};
 struct run_report {
@@ -83,20 +118,43 @@ struct run_report {
   std::shared_ptr<const nested::confirmation> confirmed;
 };
 /// The run is at this step; `tries` of its current request.
-struct run_step { run_number run = 0; step at{}; std::uint16_t tries = 1; milliseconds silent_for{}; };
+struct run_step {
+  run_number run = 0;
+  step at{};
+  std::uint16_t tries = 1;
+  milliseconds silent_for{};
+};
 
-// -- the seams
-// ------------------------------------------------------------------------------------------------------------------
-struct io_done { std::uint64_t ticket = 0; io_reply reply; };
-struct process_gone { std::uint64_t ticket = 0; process_absent how; };
-struct journal_done { std::uint64_t ticket = 0; bool durable = false; };
-struct wanted_loaded { std::uint64_t ticket = 0; std::shared_ptr<const wanted_record> wanted; };
+// -- the seams ------------------------------------------------------------------------------------
+struct io_done {
+  std::uint64_t ticket = 0;
+  io_reply reply;
+};
+struct process_gone {
+  std::uint64_t ticket = 0;
+  process_absent how;
+};
+struct journal_done {
+  std::uint64_t ticket = 0;
+  bool durable = false;
+};
+struct wanted_loaded {
+  std::uint64_t ticket = 0;
+  std::shared_ptr<const wanted_record> wanted;
+};
 
-// -- TIMER WHEEL
-// ----------------------------------------------------------------------------------------------------------------
-struct wake_at { instant when; caf::actor_addr whom; std::uint64_t ticket = 0; };
-struct woken { std::uint64_t ticket = 0; };
-struct wheel_turns { std::uint64_t epoch = 0; };
+// -- TIMER WHEEL ----------------------------------------------------------------------------------
+struct wake_at {
+  instant when;
+  caf::actor_addr whom;
+  std::uint64_t ticket = 0;
+};
+struct woken {
+  std::uint64_t ticket = 0;
+};
+struct wheel_turns {
+  std::uint64_t epoch = 0;
+};
 
 /// Makes these types known to CAF. 1.x wants it before the first actor_system_config is constructed.
 void register_messages();
@@ -105,13 +163,43 @@ void prepare(caf::actor_system_config& cfg);
 
 } // namespace nestor::actors
 
-#define NESTOR_LOCAL_MESSAGES(X)                                                                                       \
-  X(create_sandbox)                                                                                                    \
-  X(configure_sandbox) X(destroy_sandbox) X(get_sandbox) X(list_sandboxes) X(get_access) X(drain) X(accepted)          \
-    X(sandbox_seen) X(sandbox_list) X(access) X(drained) X(start_life) X(new_configuration) X(end_life) X(look_at_it)  \
-      X(hand_out_access) X(status_changed) X(life_ended) X(step_changed) X(do_provision) X(do_look_up) X(do_destroy)   \
-        X(provider_report) X(wind_down) X(run_report) X(run_step) X(io_done) X(process_gone) X(journal_done)           \
-          X(wanted_loaded) X(wake_at) X(woken) X(wheel_turns)
+// clang-format off
+#define NESTOR_LOCAL_MESSAGES(X) \
+  X(create_sandbox) \
+  X(configure_sandbox) \
+  X(destroy_sandbox) \
+  X(get_sandbox) \
+  X(list_sandboxes) \
+  X(get_access) \
+  X(drain) \
+  X(accepted) \
+  X(sandbox_seen) \
+  X(sandbox_list) \
+  X(access) \
+  X(drained) \
+  X(start_life) \
+  X(new_configuration) \
+  X(end_life) \
+  X(look_at_it) \
+  X(hand_out_access) \
+  X(status_changed) \
+  X(life_ended) \
+  X(step_changed) \
+  X(do_provision) \
+  X(do_look_up) \
+  X(do_destroy) \
+  X(provider_report) \
+  X(wind_down) \
+  X(run_report) \
+  X(run_step) \
+  X(io_done) \
+  X(process_gone) \
+  X(journal_done) \
+  X(wanted_loaded) \
+  X(wake_at) \
+  X(woken) \
+  X(wheel_turns)
+// clang-format on
 
 /// First id of Nestor's message types; a larger CAF system may move it.
 #ifndef NESTOR_FIRST_TYPE_ID
@@ -120,7 +208,7 @@ void prepare(caf::actor_system_config& cfg);
 
 CAF_BEGIN_TYPE_ID_BLOCK(nestor, NESTOR_FIRST_TYPE_ID)
 #define NESTOR_ADD_TYPE_ID(message) CAF_ADD_TYPE_ID(nestor, (nestor::actors::message))
-  NESTOR_LOCAL_MESSAGES(NESTOR_ADD_TYPE_ID)
+NESTOR_LOCAL_MESSAGES(NESTOR_ADD_TYPE_ID)
 #undef NESTOR_ADD_TYPE_ID
 CAF_END_TYPE_ID_BLOCK(nestor)
 

@@ -6,13 +6,12 @@ using namespace supervision;
 
 provider_auth::provider_auth(self_ptr<> self, surroundings_ptr around, caf::actor_addr supervisor,
                              const providers::provider& provider, std::uint64_t child)
-  : self_(self), around_(std::move(around)), supervisor_(std::move(supervisor)), provider_(provider), child_(child) {
+    : self_(self), around_(std::move(around)), supervisor_(std::move(supervisor)), provider_(provider), child_(child) {
   report(event::authenticated{}); // neither `process` nor `static` has a credential to prove
 }
 
 caf::behavior provider_auth::make_behavior() {
-  return {[this](do_provision& work) { converse(work); },
-          [this](do_look_up& work) { converse(work); },
+  return {[this](do_provision& work) { converse(work); }, [this](do_look_up& work) { converse(work); },
           [this](do_destroy& work) { converse(work); },
           [this](io_done& done) {
             auto found = open_.extract(done.ticket);
@@ -62,9 +61,8 @@ void provider_auth::on_progress(providers::progress<providers::runtime> state,
                                 const std::shared_ptr<const providers::provision_order>& order) {
   auto number = order->stamp.number;
   if (auto* question = std::get_if<providers::ask>(&state))
-    return ask(std::move(*question), [this, order](const io_reply& reply) {
-      on_progress(provider_.provisioned(*order, reply), order);
-    });
+    return ask(std::move(*question),
+               [this, order](const io_reply& reply) { on_progress(provider_.provisioned(*order, reply), order); });
   if (auto* why = std::get_if<failure>(&state))
     return report(event::provision_failed{number, std::move(*why)});
   report(event::provisioned{number},

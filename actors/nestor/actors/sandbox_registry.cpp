@@ -21,7 +21,7 @@ accepted refused(errc code, std::string cause) {
 } // namespace
 
 sandbox_registry::sandbox_registry(self_ptr<> self, surroundings_ptr around, registry_limits limits)
-  : self_(self), around_(std::move(around)), limits_(limits) {}
+    : self_(self), around_(std::move(around)), limits_(limits) {}
 
 caf::behavior sandbox_registry::make_behavior() {
   return {[this](create_sandbox& request) { return on_create(request); },
@@ -59,8 +59,7 @@ std::uint64_t sandbox_registry::random() {
   return value;
 }
 
-// -- create
-// -------------------------------------------------------------------------------------------------------------------
+// -- create ---------------------------------------------------------------------------------------
 
 std::optional<failure> sandbox_registry::fault_of(const sandbox_spec& spec, std::string& address) const {
   if (draining_)
@@ -162,8 +161,7 @@ void sandbox_registry::free_slot(entry& e) {
   }
 }
 
-// -- change, look, end
-// -----------------------------------------------------------------------------------------------------------
+// -- change, look, end ----------------------------------------------------------------------------
 
 caf::result<accepted> sandbox_registry::on_configure(configure_sandbox& request) {
   auto found = sandboxes_.find(request.id);

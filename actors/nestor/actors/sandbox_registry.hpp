@@ -33,11 +33,11 @@ private:
     caf::actor supervisor;
     std::shared_ptr<const wanted_record> wanted; ///< until it is durable and its supervisor has it
     std::string name;
-    std::string address;                         ///< `static`: its normalised URL
+    std::string address; ///< `static`: its normalised URL
     status word = status::queued;
     generation number = 1;
-    bool starting = false;                       ///< holds one of the slots
-    std::shared_ptr<const sandbox_view> last;    ///< once it has ended
+    bool starting = false;                    ///< holds one of the slots
+    std::shared_ptr<const sandbox_view> last; ///< once it has ended
   };
   struct pending_change {
     sandbox_id id;

@@ -87,8 +87,8 @@ struct surroundings {
   std::shared_ptr<journal_port> journal;
   std::shared_ptr<clock_port> clock;
   std::shared_ptr<entropy_port> entropy;
-  caf::actor timers;    ///< TIMER WHEEL
-  caf::actor observer;  ///< gets `status_changed` and, when `detailed`, `step_changed`; may be empty
+  caf::actor timers;   ///< TIMER WHEEL
+  caf::actor observer; ///< gets `status_changed` and, when `detailed`, `step_changed`; may be empty
   bool detailed = false;
 };
 using surroundings_ptr = std::shared_ptr<const surroundings>;

@@ -52,16 +52,10 @@ bool needs_configuration(nested::purpose why) {
 } // namespace
 
 supervisor::supervisor(self_ptr<> self, surroundings_ptr around, caf::actor_addr registry, life born)
-  : self_(self),
-    around_(std::move(around)),
-    registry_(std::move(registry)),
-    id_(std::move(born.id)),
-    provider_(born.provider),
-    policy_(policy_of(*born.wanted->spec, *born.provider)),
-    wanted_(std::move(born.wanted)),
-    shown_name_(wanted_->spec->name),
-    alive_path_(wanted_->spec->runtime->alive_path),
-    step_timeout_(wanted_->spec->policy.step_timeout) {
+    : self_(self), around_(std::move(around)), registry_(std::move(registry)), id_(std::move(born.id)),
+      provider_(born.provider), policy_(policy_of(*born.wanted->spec, *born.provider)), wanted_(std::move(born.wanted)),
+      shown_name_(wanted_->spec->name), alive_path_(wanted_->spec->runtime->alive_path),
+      step_timeout_(wanted_->spec->policy.step_timeout) {
   machine_.seed = born.seed;
   machine_.wanted = wanted_->number;
   begin(step::queue);
@@ -76,7 +70,9 @@ caf::behavior supervisor::make_behavior() {
             feed(event::configuration_changed{wanted.number, removing});
           },
           [this](end_life) { feed(event::destroy_requested{}); },
-          [this](look_at_it) { return sandbox_seen{view(), std::nullopt}; },
+          [this](look_at_it) {
+            return sandbox_seen{view(), std::nullopt};
+          },
           [this](hand_out_access) -> caf::result<access> {
             promise<access> answer{self_};
             on_access(answer);
@@ -105,8 +101,7 @@ void supervisor::handle_exit(const caf::exit_msg& msg) {
   self_->quit(msg.reason);
 }
 
-// -- the machine
-// -----------------------------------------------------------------------------------------------------------
+// -- the machine ----------------------------------------------------------------------------------
 
 void supervisor::feed(const any_event& e) {
   auto before = machine_.now;
@@ -196,8 +191,7 @@ void supervisor::perform(const command::finish&) {
   self_->quit();
 }
 
-// -- children
-// --------------------------------------------------------------------------------------------------------------
+// -- children -------------------------------------------------------------------------------------
 
 providers::provision_order supervisor::order_for(attempt number) {
   providers::provision_order order{{around_->journal->installation(), id_, number}, wanted_->spec->runtime, {}};
@@ -238,8 +232,8 @@ void supervisor::launch_run() {
   next_run_.reset();
   pushing_ = needs_configuration(run.why) ? wanted_->spec->configuration : nullptr;
   configurator_ending_ = false;
-  configurator_ = spawn<configurator>(self_, around_, self_->address(),
-                                      configurator_task{run.number, push_order_for(run), runtime_});
+  configurator_ =
+    spawn<configurator>(self_, around_, self_->address(), configurator_task{run.number, push_order_for(run), runtime_});
   self_->on_down(configurator_, [this](const caf::error&) { configurator_down(); });
 }
 
@@ -343,8 +337,7 @@ void supervisor::on_process_gone(process_gone& gone) {
   feed(event::runtime_gone{number, failure{code, at, std::move(cause), 0, {}}});
 }
 
-// -- what is wanted
-// ----------------------------------------------------------------------------------------------------------
+// -- what is wanted -------------------------------------------------------------------------------
 
 bool supervisor::have_wanted(generation number) {
   return wanted_ && wanted_->number == number;
@@ -359,14 +352,16 @@ void supervisor::on_loaded(wanted_loaded& loaded) {
     return; // the work deadline of what waits for it speaks up
   wanted_ = std::move(loaded.wanted);
   for (const auto& each : std::exchange(deferred_, {}))
-    std::visit([this](const auto& c) {
-      if constexpr (std::is_same_v<std::decay_t<decltype(c)>, command::start_run>) {
-        if (next_run_ && next_run_->number == c.number && !configurator_)
-          launch_run();
-      } else {
-        perform(c);
-      }
-    }, each);
+    std::visit(
+      [this](const auto& c) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(c)>, command::start_run>) {
+          if (next_run_ && next_run_->number == c.number && !configurator_)
+            launch_run();
+        } else {
+          perform(c);
+        }
+      },
+      each);
 }
 
 } // namespace nestor::actors

@@ -74,22 +74,22 @@ private:
 
   caf::actor auth_;
   caf::actor configurator_;
-  std::uint64_t auth_child_ = 0;                          ///< number of the current PROVIDER_AUTH
-  bool configurator_ending_ = false;                      ///< asked to wind down; the next run waits for its end
+  std::uint64_t auth_child_ = 0;     ///< number of the current PROVIDER_AUTH
+  bool configurator_ending_ = false; ///< asked to wind down; the next run waits for its end
   std::optional<supervision::command::start_run> next_run_;
 
   std::shared_ptr<const providers::runtime> runtime_;
-  std::shared_ptr<const nested::delivery> holds_;         ///< what the nested server is known to hold or may hold
-  std::shared_ptr<const nested::configuration> pushing_;  ///< configuration of the run at work
+  std::shared_ptr<const nested::delivery> holds_;        ///< what the nested server is known to hold or may hold
+  std::shared_ptr<const nested::configuration> pushing_; ///< configuration of the run at work
   std::optional<instant> configured_since_;
   std::string dialect_;
   nested::evidence strength_ = nested::evidence::none;
 
-  std::shared_ptr<const wanted_record> wanted_;           ///< empty while idle
+  std::shared_ptr<const wanted_record> wanted_; ///< empty while idle
   std::string shown_name_;
   std::string alive_path_;
   std::optional<milliseconds> step_timeout_;
-  std::vector<supervision::any_command> deferred_;        ///< wait for `wanted_`
+  std::vector<supervision::any_command> deferred_; ///< wait for `wanted_`
   std::uint64_t load_ticket_ = 0;
 
   instant armed_ = supervision::never;

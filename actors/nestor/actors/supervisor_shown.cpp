@@ -15,7 +15,6 @@ namespace {
 constexpr std::size_t timeline_entries_max = 64;
 
 } // namespace
-// -------------------------------------------------------------------------------------------------------------
 
 void supervisor::begin(step at, std::uint16_t tries) {
   if (!timeline_.empty() && timeline_.back().result == outcome::running) {

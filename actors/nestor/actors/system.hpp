@@ -24,14 +24,14 @@ struct node_options {
   /// many sandboxes in flight wants more.
   std::size_t connections_max = 256;
   std::size_t connections_per_origin = 8;
-  std::size_t calls_waiting_max = 200'000;      ///< beyond it a call fails with `overloaded`
-  std::vector<std::string> addresses_allowed;   ///< CIDR ranges that specifications may name besides public ones
-  std::map<std::string, std::string> resolve;   ///< fixed names, `*.` wildcards; name → address
-  std::string guardian;                         ///< path of nestor-guardian; empty: beside the running binary
-  std::string ca_file;                          ///< PEM, trusted besides the system's
+  std::size_t calls_waiting_max = 200'000;    ///< beyond it a call fails with `overloaded`
+  std::vector<std::string> addresses_allowed; ///< CIDR ranges that specifications may name besides public ones
+  std::map<std::string, std::string> resolve; ///< fixed names, `*.` wildcards; name → address
+  std::string guardian;                       ///< path of nestor-guardian; empty: beside the running binary
+  std::string ca_file;                        ///< PEM, trusted besides the system's
   /// Makes the actor that is told of status changes, at the node's home. None: nobody is told.
   std::function<caf::actor(caf::actor_system&, home*)> observer;
-  bool detailed = false;                        ///< … and of every step
+  bool detailed = false; ///< … and of every step
 };
 
 /// One node: its io thread, its seams, its registry. Destroying it without `drain` drops its sandboxes: processes end

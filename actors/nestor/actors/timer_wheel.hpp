@@ -36,7 +36,7 @@ private:
   std::shared_ptr<clock_port> clock_;
   std::priority_queue<alarm, std::vector<alarm>, std::greater<>> alarms_;
   std::uint64_t order_ = 0;
-  std::uint64_t epoch_ = 0;              ///< of the delayed message that counts; older ones are ignored
+  std::uint64_t epoch_ = 0; ///< of the delayed message that counts; older ones are ignored
   instant next_turn_ = supervision::never;
 };
 

@@ -18,7 +18,6 @@ void answer(const actors::reply_to& to, auto message) {
 }
 
 // -- what records take, as the allocator sees it: blocks of 16 bytes, 8 of them its own, 32 at least
-// ------------------------
 
 std::size_t block(std::size_t bytes) {
   return bytes == 0 ? 0 : std::max<std::size_t>(32, (bytes + 8 + 15) / 16 * 16);

@@ -22,11 +22,11 @@ constexpr std::size_t messages_per_job = 64;
 struct reactor::impl {
   boost::asio::io_context context{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard{context.get_executor()};
-  std::deque<caf::resumable*> ready;           // the loop's thread only
-  bool turn_posted = false;                    // the loop's thread only
+  std::deque<caf::resumable*> ready; // the loop's thread only
+  bool turn_posted = false;          // the loop's thread only
   std::mutex mutex;
-  std::vector<caf::resumable*> handed_over;    // by other threads, under `mutex`
-  bool stopped = false;                        // under `mutex`
+  std::vector<caf::resumable*> handed_over; // by other threads, under `mutex`
+  bool stopped = false;                     // under `mutex`
   std::thread::id id;
   std::thread thread;
 };

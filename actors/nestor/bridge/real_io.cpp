@@ -24,9 +24,8 @@ struct overloaded : Ts... {
 } // namespace
 
 real_io::real_io(reactor& where, io::http_client_options http, io::processes_options processes)
-  : where_(where),
-    http_(std::make_unique<io::http_client>(where.context(), std::move(http))),
-    processes_(std::make_unique<io::processes>(where.context(), std::move(processes))) {}
+    : where_(where), http_(std::make_unique<io::http_client>(where.context(), std::move(http))),
+      processes_(std::make_unique<io::processes>(where.context(), std::move(processes))) {}
 
 real_io::~real_io() = default;
 
@@ -38,9 +37,8 @@ void real_io::close() {
 void real_io::perform(io_request request, actors::reply_to to) {
   if (where_.here())
     return perform_here(std::move(request), to);
-  boost::asio::post(where_.context(), [this, request = std::move(request), to]() mutable {
-    perform_here(std::move(request), to);
-  });
+  boost::asio::post(where_.context(),
+                    [this, request = std::move(request), to]() mutable { perform_here(std::move(request), to); });
 }
 
 void real_io::perform_here(io_request request, const actors::reply_to& to) {

@@ -108,10 +108,12 @@ std::size_t node::drain_now(milliseconds within) {
   if (answered)
     return left;
   ask(self, impl_->front, actors_end_within, list_sandboxes{})
-    .receive([&](const sandbox_list& all) {
-      for (const auto& [id, word] : all.items)
-        left += ended(word) ? 0 : 1;
-    }, [](const caf::error&) {});
+    .receive(
+      [&](const sandbox_list& all) {
+        for (const auto& [id, word] : all.items)
+          left += ended(word) ? 0 : 1;
+      },
+      [](const caf::error&) {});
   return left;
 }
 

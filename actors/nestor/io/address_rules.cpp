@@ -18,22 +18,24 @@ constexpr std::array<std::string_view, 17> never{
   "168.63.129.16/32",   // Azure's wire server
   "224.0.0.0/4",        // multicast
   "240.0.0.0/4",        // reserved, broadcast
-  "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", // documentation
-  "::/128",             // unspecified
-  "fe80::/10",          // link-local
-  "fec0::/10",          // site-local, long deprecated and still routed by some
-  "ff00::/8",           // multicast
-  "fd00:ec2::/32",      // AWS metadata and its neighbours
-  "fd20:ce::254/128",   // GCP metadata
-  "2001:db8::/32",      // documentation
+  "192.0.2.0/24",
+  "198.51.100.0/24",
+  "203.0.113.0/24",   // documentation
+  "::/128",           // unspecified
+  "fe80::/10",        // link-local
+  "fec0::/10",        // site-local, long deprecated and still routed by some
+  "ff00::/8",         // multicast
+  "fd00:ec2::/32",    // AWS metadata and its neighbours
+  "fd20:ce::254/128", // GCP metadata
+  "2001:db8::/32",    // documentation
 };
 
 /// For a specification only where allowed: these lead to the node itself or to its neighbours.
 constexpr std::array<std::string_view, 8> near{
-  "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
+  "127.0.0.0/8",   "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
   "100.64.0.0/10", // shared address space of carriers and overlay networks
   "198.18.0.0/15", // benchmarking networks
-  "::1/128", "fc00::/7",
+  "::1/128",       "fc00::/7",
 };
 
 template <std::size_t N>

@@ -14,9 +14,9 @@
 namespace nestor::io {
 namespace {
 
-constexpr milliseconds look_every{1'000};       // while nothing is asked for: its death is found by the probe first
-constexpr milliseconds look_often{20};          // while it is being ended
-constexpr milliseconds guardian_takes{500};     // beyond the grace, before we kill ourselves what it should have killed
+constexpr milliseconds look_every{1'000};   // while nothing is asked for: its death is found by the probe first
+constexpr milliseconds look_often{20};      // while it is being ended
+constexpr milliseconds guardian_takes{500}; // beyond the grace, before we kill ourselves what it should have killed
 
 /// Signals this very process and not a later one with its number: what is opened is checked, and then signalled.
 bool signal_exactly(const process_entry& entry, int number, int value) {
@@ -40,7 +40,7 @@ bool signal_exactly(const process_entry& entry, int number, int value) {
 
 adopted_process::adopted_process(boost::asio::io_context& context, process_ref process, milliseconds kill_takes,
                                  std::function<void(process_absent)> gone)
-  : process_(std::move(process)), kill_takes_(kill_takes), gone_(std::move(gone)), timer_(context) {}
+    : process_(std::move(process)), kill_takes_(kill_takes), gone_(std::move(gone)), timer_(context) {}
 
 void adopted_process::watch() {
   if (!std::exchange(looking_, true))

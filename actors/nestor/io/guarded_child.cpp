@@ -118,8 +118,8 @@ int spawn_guardian(pid_t& pid, const std::string& program, std::vector<std::stri
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
-  int error = ::posix_spawn(&pid, program.c_str(), &files, &attributes, pointers_to(arguments).data(),
-                            pointers_to(env).data());
+  int error =
+    ::posix_spawn(&pid, program.c_str(), &files, &attributes, pointers_to(arguments).data(), pointers_to(env).data());
   posix_spawn_file_actions_destroy(&files);
   posix_spawnattr_destroy(&attributes);
   return error;
@@ -257,7 +257,7 @@ void guarded_child::hear_guardian() {
         settled_ = true;
         read_output();
         ended_ = process_absent{text.number, tail_.text(secrets_)};
-        break; // told when the guardian itself has gone
+        break;                         // told when the guardian itself has gone
       case guardian::word::end: break; // ours to say
     }
   }

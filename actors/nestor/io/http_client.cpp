@@ -29,7 +29,7 @@ constexpr std::uint64_t turns_kept = 3;
 /// While others wait, an origin keeps a connection for this many exchanges in a row. More would starve a new origin
 /// when a few busy ones hold all connections; fewer would reconnect in the middle of a configuration.
 constexpr std::uint32_t streak_max = 32;
-constexpr microseconds trusted_idle{5'000};   // beyond it the kernel is asked before a connection is used again
+constexpr microseconds trusted_idle{5'000};      // beyond it the kernel is asked before a connection is used again
 constexpr milliseconds connect_share_min{1'000}; // the least time given to one address of several
 constexpr milliseconds addresses_kept{10'000};   // an origin's resolved addresses, before the resolver is asked again
 
@@ -91,18 +91,18 @@ struct http_client::state final : http_connection::owner {
   origin_table origins;
   deadline_wheel<exchange> deadlines;
   list_of<exchange, in_use> exchanges;
-  list_of<exchange, in_queue> finished;           ///< answered, and not yet told
-  list_of<origin, has_work> eligible;             ///< may have one more connection, in turn
+  list_of<exchange, in_queue> finished; ///< answered, and not yet told
+  list_of<origin, has_work> eligible;   ///< may have one more connection, in turn
   list_of<origin, looks_unused> unused;
-  list_of<pooled_connection, by_age> idle;        ///< the longest unused first
-  std::vector<origin*> freed;                     ///< their connection has just become free
+  list_of<pooled_connection, by_age> idle; ///< the longest unused first
+  std::vector<origin*> freed;              ///< their connection has just become free
   http_client_counters count;
   std::uint64_t turn = 0;
   bool ticking = false, turn_posted = false, settling = false;
 
   state(asio::io_context& io, http_client_options given)
-    : context(io), options(std::move(given)), limits{options.header_max, options.body_max}, readiness(io),
-      names(io, options.names), tls(options.ca_file), timer(io) {}
+      : context(io), options(std::move(given)), limits{options.header_max, options.body_max}, readiness(io),
+        names(io, options.names), tls(options.ca_file), timer(io) {}
   ~state();
 
   instant now() const { return options.now(); }
@@ -223,8 +223,7 @@ void http_client::state::expired(exchange& e) {
 // -- connections --------------------------------------------------------------------------------------------------
 
 void http_client::state::make_eligible(origin& o) {
-  if (!o.waiting.empty() && !o.resolving && o.busy < options.connections_per_origin &&
-      !o.ready::is_linked())
+  if (!o.waiting.empty() && !o.resolving && o.busy < options.connections_per_origin && !o.ready::is_linked())
     eligible.push_back(o);
 }
 
@@ -472,8 +471,7 @@ void http_client::state::settle() {
     done(std::move(reply));
   }
   for (auto* o : std::exchange(freed, {}))
-    while (!o->waiting.empty() && !o->idle.empty() && o->idle.front().streak < streak_max && start_on_idle(*o)) {
-    }
+    while (!o->waiting.empty() && !o->idle.empty() && o->idle.front().streak < streak_max && start_on_idle(*o)) {}
   dispatch();
   settling = false;
   if (!finished.empty())

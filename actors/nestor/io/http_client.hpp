@@ -25,13 +25,13 @@ struct http_client_options {
   /// How long an unused connection is kept. Less than the shortest keep-alive of common servers (uvicorn: 5 s), so that
   /// we close first and a request rarely meets a closing server.
   milliseconds idle_for{3'000};
-  std::size_t idle = 64;                  ///< unused connections kept; the oldest makes room
-  std::uint32_t header_max = 8'192;       ///< bytes of a response's header
-  std::uint64_t body_max = 1'048'576;     ///< bytes of a response's body
-  std::string ca_file;                    ///< PEM of certificates to trust besides the system's; empty: none
+  std::size_t idle = 64;              ///< unused connections kept; the oldest makes room
+  std::uint32_t header_max = 8'192;   ///< bytes of a response's header
+  std::uint64_t body_max = 1'048'576; ///< bytes of a response's body
+  std::string ca_file;                ///< PEM of certificates to trust besides the system's; empty: none
   address_rules addresses;
   resolver_options names;
-  std::function<instant()> now;           ///< null: the steady clock. Deadlines and idle times are measured by it
+  std::function<instant()> now; ///< null: the steady clock. Deadlines and idle times are measured by it
 };
 
 /// What the client has done; for metrics and tests.

@@ -167,9 +167,7 @@ void http_connection::connected() {
 void http_connection::shake_hands() {
   auto step = tls_->handshake();
   switch (step.what) {
-    case io_step::done:
-      connected_ = true;
-      return begin(*call_);
+    case io_step::done: connected_ = true; return begin(*call_);
     case io_step::wait_read:
     case io_step::wait_write:
       if (!watch(true))

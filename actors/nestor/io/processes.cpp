@@ -1,9 +1,9 @@
 #include <nestor/io/processes.hpp>
 
-#include <nestor/io/internal/adopted_process.hpp>
 #include <nestor/io/clock.hpp>
 #include <nestor/io/guarded_child.hpp>
 #include <nestor/io/guardian_protocol.hpp>
+#include <nestor/io/internal/adopted_process.hpp>
 #include <nestor/io/loopback_ports.hpp>
 #include <nestor/io/process_list.hpp>
 
@@ -190,9 +190,8 @@ processes::state::adopted_waiters& processes::state::waiters_of(const process_re
     process = *at;
     return std::ranges::find(waiting_for_adopted, ref, &std::pair<process_ref, adopted_waiters>::first)->second;
   }
-  process = std::make_shared<adopted_process>(context, ref, options.kill_takes, [this, ref](const process_absent& how) {
-    adopted_gone(ref, how);
-  });
+  process = std::make_shared<adopted_process>(context, ref, options.kill_takes,
+                                              [this, ref](const process_absent& how) { adopted_gone(ref, how); });
   adopted.push_back(process);
   return waiting_for_adopted.emplace_back(ref, adopted_waiters{}).second;
 }
@@ -218,7 +217,7 @@ void processes::state::remember(const process_ref& ref, const process_absent& ho
 // -- the public face ----------------------------------------------------------------------------------------------
 
 processes::processes(asio::io_context& context, processes_options options)
-  : state_(std::make_unique<state>(context, std::move(options))) {}
+    : state_(std::make_unique<state>(context, std::move(options))) {}
 
 processes::~processes() = default;
 

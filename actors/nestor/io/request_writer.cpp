@@ -7,8 +7,8 @@
 namespace nestor::io {
 namespace {
 
-constexpr std::array<std::string_view, 8> ours{"Host", "Connection", "Content-Length", "Transfer-Encoding",
-                                               "Expect", "Upgrade", "TE", "Trailer"};
+constexpr std::array<std::string_view, 8> ours{"Host",    "Connection", "Content-Length", "Transfer-Encoding", "Expect",
+                                               "Upgrade", "TE",         "Trailer"};
 
 bool visible(char c) {
   return c > 0x20 && c < 0x7f;

@@ -143,7 +143,7 @@ struct resolver::state {
 };
 
 resolver::resolver(asio::io_context& context, resolver_options options)
-  : state_(std::make_shared<state>(context, std::move(options))) {
+    : state_(std::make_shared<state>(context, std::move(options))) {
   auto& pool = *state_->pool;
   pool.look_up = state_->options.look_up ? state_->options.look_up : look_up_by_system;
   pool.answer = [&context, weak = std::weak_ptr{state_}](std::string name, std::vector<ip_address> addresses) {

@@ -32,7 +32,7 @@ struct resolver_options {
   milliseconds unknown_for{2'000}; ///< short: a name that was just created must soon be found
   /// Fixed answers before any look-up: a name, or `*.` and a suffix (any depth), to a numeric address.
   std::vector<std::pair<std::string, std::string>> overrides;
-  std::function<instant()> now;    ///< null: the steady clock
+  std::function<instant()> now; ///< null: the steady clock
   /// Replaces getaddrinfo; called on a thread of the pool, may block.
   std::function<std::vector<ip_address>(const std::string& name)> look_up;
 };

@@ -11,8 +11,8 @@ namespace nestor {
 template <class T>
 class [[nodiscard]] expected {
 public:
-  expected(T value) : content_(std::move(value)) {}      // NOLINT(google-explicit-constructor)
-  expected(failure why) : content_(std::move(why)) {}    // NOLINT(google-explicit-constructor)
+  expected(T value) : content_(std::move(value)) {}   // NOLINT(google-explicit-constructor)
+  expected(failure why) : content_(std::move(why)) {} // NOLINT(google-explicit-constructor)
 
   explicit operator bool() const { return content_.index() == 0; }
   T& operator*() { return std::get<0>(content_); }
@@ -30,7 +30,7 @@ template <>
 class [[nodiscard]] expected<void> {
 public:
   expected() = default;
-  expected(failure why) : failed_(std::move(why)) {}     // NOLINT(google-explicit-constructor)
+  expected(failure why) : failed_(std::move(why)) {} // NOLINT(google-explicit-constructor)
 
   explicit operator bool() const { return !failed_; }
   const failure& error() const { return *failed_; }

@@ -33,8 +33,12 @@ installation_id make_installation_id(std::span<const std::uint8_t> entropy);
 /// True when `text` has the shape of a sandbox id.
 bool is_sandbox_id(std::string_view text);
 
-inline const std::string& to_string(const sandbox_id& id) { return id.text; }
-inline const std::string& to_string(const installation_id& id) { return id.text; }
+inline const std::string& to_string(const sandbox_id& id) {
+  return id.text;
+}
+inline const std::string& to_string(const installation_id& id) {
+  return id.text;
+}
 
 /// Which wanted configuration: 1 for the first, +1 for each change. 0 = none.
 using generation = std::uint64_t;

@@ -9,7 +9,7 @@
 namespace nestor {
 
 struct intensity_limit {
-  std::uint32_t max = 3; ///< 0–8 restarts …
+  std::uint32_t max = 3;        ///< 0–8 restarts …
   milliseconds within{600'000}; ///< … in this time
 };
 

@@ -14,8 +14,7 @@ void wipe(std::string& text) noexcept {
   text.clear();
 }
 
-secret::cell::cell(std::string_view source)
-  : bytes(std::make_unique<char[]>(source.size())), size(source.size()) {
+secret::cell::cell(std::string_view source) : bytes(std::make_unique<char[]>(source.size())), size(source.size()) {
   if (size != 0)
     std::memcpy(bytes.get(), source.data(), size);
 }

@@ -6,8 +6,8 @@
 
 namespace nestor {
 
-using std::chrono::milliseconds;
 using std::chrono::microseconds;
+using std::chrono::milliseconds;
 using namespace std::chrono_literals;
 
 /// A moment of the node's steady clock, in microseconds since an arbitrary start. Orders events; survives no restart.

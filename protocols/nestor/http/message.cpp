@@ -10,8 +10,10 @@ namespace {
 constexpr std::array<std::string_view, 6> method_names{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"};
 
 constexpr std::array<std::string_view, static_cast<std::size_t>(transport_error::count_)> transport_names{
-  "connection refused", "unreachable",           "name not resolved", "address not allowed", "TLS refused",
-  "connection reset",   "no answer in time", "not an HTTP response", "answer too large", "too many requests waiting"};
+  "connection refused",       "unreachable",          "name not resolved",
+  "address not allowed",      "TLS refused",          "connection reset",
+  "no answer in time",        "not an HTTP response", "answer too large",
+  "too many requests waiting"};
 static_assert(!transport_names.back().empty());
 
 constexpr char lower(char c) {

@@ -51,16 +51,16 @@ std::optional<milliseconds> parse_retry_after(std::string_view value);
 
 /// Why there is no response at all.
 enum class transport_error : std::uint8_t {
-  refused,        ///< nobody listens; nothing was sent
-  unreachable,    ///< no route, or the name has no usable address; nothing was sent
-  name_unresolved,///< the look-up failed; nothing was sent
-  address_refused,///< our own address rules forbid it; nothing was sent
-  tls_refused,    ///< certificate or handshake; nothing of ours was sent
-  reset,          ///< the connection broke: the request may have taken effect
-  timed_out,      ///< the deadline passed: the request may have taken effect
-  malformed,      ///< the bytes that came are no HTTP response: it may have taken effect
-  too_large,      ///< header or body beyond the limit: it may have taken effect
-  overloaded,     ///< our own queue is full; nothing was sent
+  refused,         ///< nobody listens; nothing was sent
+  unreachable,     ///< no route, or the name has no usable address; nothing was sent
+  name_unresolved, ///< the look-up failed; nothing was sent
+  address_refused, ///< our own address rules forbid it; nothing was sent
+  tls_refused,     ///< certificate or handshake; nothing of ours was sent
+  reset,           ///< the connection broke: the request may have taken effect
+  timed_out,       ///< the deadline passed: the request may have taken effect
+  malformed,       ///< the bytes that came are no HTTP response: it may have taken effect
+  too_large,       ///< header or body beyond the limit: it may have taken effect
+  overloaded,      ///< our own queue is full; nothing was sent
   count_
 };
 std::string_view name_of(transport_error e);

@@ -34,19 +34,19 @@ struct labels {
 
 /// One rented runtime: where it is and how it is spoken to.
 struct runtime {
-  std::string ref;                          ///< the provider's own name for it; printable
-  endpoint where;                           ///< of the nested server
-  std::string path_prefix;                  ///< of its URL, without trailing '/'
-  std::vector<http::header> headers;        ///< the provider's own access headers (preview tokens)
+  std::string ref;                   ///< the provider's own name for it; printable
+  endpoint where;                    ///< of the nested server
+  std::string path_prefix;           ///< of its URL, without trailing '/'
+  std::vector<http::header> headers; ///< the provider's own access headers (preview tokens)
   secret session_key;
   address_source from = address_source::spec;
-  std::optional<process_ref> process;       ///< `process` only
+  std::optional<process_ref> process; ///< `process` only
 };
 
 struct provision_order {
   labels stamp;
   std::shared_ptr<const runtime_spec> spec;
-  secret session_key;                       ///< generated for this runtime; unused by `static`
+  secret session_key; ///< generated for this runtime; unused by `static`
 };
 
 /// Ask this, `after` that time, and feed the reply to the function beside it.
@@ -68,24 +68,24 @@ enum class compensation : std::uint8_t {
 };
 
 struct capabilities {
-  bool command = false;   ///< runs a command of the user's
+  bool command = false; ///< runs a command of the user's
   bool image = false;
   bool resources = false;
-  bool enumerates = false;///< can list what carries our labels
+  bool enumerates = false; ///< can list what carries our labels
   bool pauses = false;
   bool leases = false;
 };
 
 struct provider {
   std::string_view kind;
-  std::string_view summary;                 ///< one line for `provider list` and the documentation
+  std::string_view summary; ///< one line for `provider list` and the documentation
   capabilities can;
   compensation undo = compensation::destroy;
   /// How long look-ups must find nothing before an ambiguous create counts as absent: its longest server-side create
   /// plus the lag of its lists.
   milliseconds create_settles{0};
-  milliseconds provision_within{0};         ///< longest time `provision` may take, its polls included
-  milliseconds destroy_within{0};           ///< longest time one `destroy` may take before it is asked again
+  milliseconds provision_within{0}; ///< longest time `provision` may take, its polls included
+  milliseconds destroy_within{0};   ///< longest time one `destroy` may take before it is asked again
 
   expected<void> (*validate)(const runtime_spec&);
   progress<runtime> (*provision)(const provision_order&);

@@ -37,12 +37,24 @@ runtime adopted(const provision_order& order) {
   return result;
 }
 
-progress<runtime> provision(const provision_order& order) { return adopted(order); }
-progress<runtime> provisioned(const provision_order& order, const io_reply&) { return adopted(order); }
-progress<sighting> observe(const provision_order& order) { return sighting{adopted(order)}; }
-progress<sighting> observed(const provision_order& order, const io_reply&) { return sighting{adopted(order)}; }
-progress<absent> destroy(const runtime&) { return absent{}; }
-progress<absent> destroyed(const runtime&, const io_reply&) { return absent{}; }
+progress<runtime> provision(const provision_order& order) {
+  return adopted(order);
+}
+progress<runtime> provisioned(const provision_order& order, const io_reply&) {
+  return adopted(order);
+}
+progress<sighting> observe(const provision_order& order) {
+  return sighting{adopted(order)};
+}
+progress<sighting> observed(const provision_order& order, const io_reply&) {
+  return sighting{adopted(order)};
+}
+progress<absent> destroy(const runtime&) {
+  return absent{};
+}
+progress<absent> destroyed(const runtime&, const io_reply&) {
+  return absent{};
+}
 
 } // namespace
 

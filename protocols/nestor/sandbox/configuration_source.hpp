@@ -18,9 +18,9 @@ enum class reference_kind : std::uint8_t { env, file, literal };
 
 struct secret_reference {
   reference_kind kind = reference_kind::literal;
-  std::string name;    ///< of the variable or file; empty for a literal
+  std::string name; ///< of the variable or file; empty for a literal
   secret literal;
-  std::string path;    ///< where it stands in the document, for messages
+  std::string path; ///< where it stands in the document, for messages
 };
 
 /// Answers $env and $file. Its failure's cause says what could not be read and why, and holds nothing that was read.
@@ -52,7 +52,7 @@ struct custom_secret_source {
 
 /// Lists are sorted by name, names are unique.
 struct configuration_source {
-  std::vector<settings_piece> settings; ///< put together: canonical JSON; empty: "{}"
+  std::vector<settings_piece> settings;          ///< put together: canonical JSON; empty: "{}"
   std::vector<settings_secret> settings_secrets; ///< sorted by pointer
   std::vector<git_credential_source> git_providers;
   std::vector<custom_secret_source> secrets;

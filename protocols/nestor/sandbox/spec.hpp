@@ -25,20 +25,20 @@ enum class actions_via : std::uint8_t { none, action_server, provider_exec };
 /// The runtime to rent. Which fields mean something is the provider's to say; one that it cannot honour is an error.
 struct runtime_spec {
   std::string image;
-  std::vector<std::string> command;                        ///< argv, never a shell string
-  std::uint16_t port = 0;                                  ///< of the nested server; 0 = chosen by us (process)
+  std::vector<std::string> command; ///< argv, never a shell string
+  std::uint16_t port = 0;           ///< of the nested server; 0 = chosen by us (process)
   std::string port_env = "PORT";
   std::string session_key_env = "SESSION_API_KEY";
-  std::vector<std::pair<std::string, std::string>> env;    ///< never secrets
-  std::string url;                                         ///< static only
-  secret session_key;                                      ///< static only; others get one generated per runtime
-  adoption adopt = adoption::refuse;                       ///< static only
+  std::vector<std::pair<std::string, std::string>> env; ///< never secrets
+  std::string url;                                      ///< static only
+  secret session_key;                                   ///< static only; others get one generated per runtime
+  adoption adopt = adoption::refuse;                    ///< static only
   std::string alive_path = "/alive";
-  std::optional<double> cpu;                               ///< cores
+  std::optional<double> cpu; ///< cores
   std::optional<std::uint64_t> memory_bytes;
   actions_via actions = actions_via::none;
   std::uint16_t actions_port = 0;
-  std::string options = "{}";                              ///< the provider kind's own fields, canonical JSON
+  std::string options = "{}"; ///< the provider kind's own fields, canonical JSON
 };
 
 /// Budgets and what happens when they are spent. Defaults are interfaces' defaults.
@@ -49,20 +49,20 @@ struct sandbox_policy {
   milliseconds queue_within{1'800'000};
   std::optional<milliseconds> step_timeout;
   milliseconds probe_every{60'000};
-  intensity_limit restarts{};                              ///< replacements of the runtime before the first Ready
+  intensity_limit restarts{}; ///< replacements of the runtime before the first Ready
   std::optional<milliseconds> lease;
   std::optional<milliseconds> max_lifetime;
-  std::optional<milliseconds> idle_after;                  ///< then pause
+  std::optional<milliseconds> idle_after; ///< then pause
 };
 
 struct sandbox_spec {
-  std::string name;                                        ///< empty: none
+  std::string name; ///< empty: none
   std::map<std::string, std::string> labels;
-  std::string provider = "process";                        ///< name of a configured provider
+  std::string provider = "process"; ///< name of a configured provider
   std::shared_ptr<const runtime_spec> runtime;
   std::string dialect = "auto";
   std::shared_ptr<const nested::configuration> configuration;
-  std::string conversation;                                ///< dialect's own fields as JSON; empty: none is started
+  std::string conversation; ///< dialect's own fields as JSON; empty: none is started
   sandbox_policy policy;
 };
 

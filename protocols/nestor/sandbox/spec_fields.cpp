@@ -17,11 +17,21 @@ field_type of_kind(field_kind kind) {
   t.kind = kind;
   return t;
 }
-field_type object() { return of_kind(field_kind::object); }
-field_type argv() { return of_kind(field_kind::argv); }
-field_type secret() { return of_kind(field_kind::secret); }
-field_type settings() { return of_kind(field_kind::settings); }
-field_type json() { return of_kind(field_kind::json); }
+field_type object() {
+  return of_kind(field_kind::object);
+}
+field_type argv() {
+  return of_kind(field_kind::argv);
+}
+field_type secret() {
+  return of_kind(field_kind::secret);
+}
+field_type settings() {
+  return of_kind(field_kind::settings);
+}
+field_type json() {
+  return of_kind(field_kind::json);
+}
 field_type text(text_rule rule) {
   auto t = of_kind(field_kind::text);
   t.rule = rule;

@@ -33,30 +33,30 @@ enum class field_kind : std::uint8_t {
 /// What a field's value may be. Only the members that its kind uses are set.
 struct field_type {
   field_kind kind = field_kind::object;
-  text_rule rule = text_rule::any;       ///< of a text, and of a map's keys
-  std::int64_t least = 0;                ///< of an integer, of a duration in milliseconds, of a memory size in bytes
+  text_rule rule = text_rule::any; ///< of a text, and of a map's keys
+  std::int64_t least = 0;          ///< of an integer, of a duration in milliseconds, of a memory size in bytes
   std::int64_t most = 0;
   double least_number = 0;
   double most_number = 0;
-  std::string_view words;                ///< of a choice, separated by a blank
-  std::size_t entries_max = 0;           ///< of a map
+  std::string_view words;      ///< of a choice, separated by a blank
+  std::size_t entries_max = 0; ///< of a map
 };
 
 /// What a provider must be able to do for the field to mean something.
 enum class field_needs : std::uint8_t { any, command, image, resources, rents, adopts, leases, pauses };
 
 struct spec_field {
-  std::string_view path;                 ///< `*` for a name of the user's choice
+  std::string_view path; ///< `*` for a name of the user's choice
   field_type type;
-  std::string_view default_text;         ///< empty: none; "(required)"
+  std::string_view default_text; ///< empty: none; "(required)"
   field_needs needs = field_needs::any;
-  std::string_view description;          ///< one sentence
-  std::string_view example;              ///< a YAML value
+  std::string_view description; ///< one sentence
+  std::string_view example;     ///< a YAML value
 
   [[nodiscard]] std::string_view name() const;   ///< last segment of the path
   [[nodiscard]] std::string_view parent() const; ///< path of the enclosing field; empty at the top
   [[nodiscard]] bool required() const { return default_text == "(required)"; }
-  [[nodiscard]] bool nullable() const;           ///< null may be written for it
+  [[nodiscard]] bool nullable() const; ///< null may be written for it
 };
 
 /// Every field, in the order of spec_fields.def.

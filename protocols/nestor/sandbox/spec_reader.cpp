@@ -94,7 +94,10 @@ private:
     if (node.what == json_is::null && field.nullable())
       return;
     if (who_ != nullptr && !honours(*who_, field.needs)) {
-      faults_.push_back({errc::capability_missing, path, {}, "not for the provider kind " + std::string{who_->kind},
+      faults_.push_back({errc::capability_missing,
+                         path,
+                         {},
+                         "not for the provider kind " + std::string{who_->kind},
                          "kinds that honour it: " + honoured_by(field.needs)});
       return;
     }

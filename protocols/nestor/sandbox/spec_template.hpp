@@ -42,9 +42,9 @@ private:
   std::optional<pattern> session_key_;
   /// The settings as one pattern, secrets included, when any part of it counts.
   std::optional<pattern> settings_;
-  std::vector<counted_text> git_texts_;          ///< hosts and users: 2 × item, 2 × item + 1
+  std::vector<counted_text> git_texts_; ///< hosts and users: 2 × item, 2 × item + 1
   std::vector<counted_secret> git_tokens_;
-  std::vector<counted_text> secret_descriptions_;///< by item
+  std::vector<counted_text> secret_descriptions_; ///< by item
   std::vector<counted_secret> secret_values_;
 };
 

@@ -17,10 +17,18 @@ constexpr std::size_t env_name_max = 255;     // characters; far beyond use, bou
 constexpr std::size_t host_length_max = 253;  // characters of a DNS name
 constexpr std::size_t path_length_max = 1024; // characters; a liveness route, not a document
 
-bool lower(char c) { return c >= 'a' && c <= 'z'; }
-bool upper(char c) { return c >= 'A' && c <= 'Z'; }
-bool digit(char c) { return c >= '0' && c <= '9'; }
-bool word(char c) { return lower(c) || upper(c) || digit(c); }
+bool lower(char c) {
+  return c >= 'a' && c <= 'z';
+}
+bool upper(char c) {
+  return c >= 'A' && c <= 'Z';
+}
+bool digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool word(char c) {
+  return lower(c) || upper(c) || digit(c);
+}
 
 bool identifier(std::string_view text, std::size_t max) {
   return !text.empty() && text.size() <= max && !digit(text.front()) &&

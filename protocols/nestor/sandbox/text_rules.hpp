@@ -13,8 +13,8 @@
 namespace nestor {
 
 enum class text_rule : std::uint8_t {
-  any,           ///< prose: every character but NUL
-  line,          ///< no control characters: becomes a header, an argument or an environment value
+  any,  ///< prose: every character but NUL
+  line, ///< no control characters: becomes a header, an argument or an environment value
   sandbox_name,
   label_key,
   label_value,

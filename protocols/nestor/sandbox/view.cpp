@@ -38,12 +38,8 @@ truth absent_of(const supervision::state& s) {
 }
 
 json failure_json(const failure& f) {
-  json out{{"code", name_of(f.code)},
-           {"step", name_of(f.at)},
-           {"message", row_of(f.code).title},
-           {"cause", f.cause},
-           {"retryable", retryable(f)},
-           {"remedy", row_of(f.code).remedy}};
+  json out{{"code", name_of(f.code)}, {"step", name_of(f.at)},     {"message", row_of(f.code).title},
+           {"cause", f.cause},        {"retryable", retryable(f)}, {"remedy", row_of(f.code).remedy}};
   if (f.retry_after)
     out["retry_after_ms"] = f.retry_after->count();
   return out;

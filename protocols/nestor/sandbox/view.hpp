@@ -19,14 +19,28 @@ namespace nestor {
 
 /// The one derived word for people.
 enum class status : std::uint8_t {
-  queued, starting, ready, updating, paused, unknown, quarantined, destroying, failed, destroyed, count_
+  queued,
+  starting,
+  ready,
+  updating,
+  paused,
+  unknown,
+  quarantined,
+  destroying,
+  failed,
+  destroyed,
+  count_
 };
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(status::count_)> status_names{
   "Queued", "Starting", "Ready", "Updating", "Paused", "Unknown", "Quarantined", "Destroying", "Failed", "Destroyed"};
 static_assert(!status_names.back().empty());
-constexpr std::string_view name_of(status s) { return status_names[static_cast<std::size_t>(s)]; }
+constexpr std::string_view name_of(status s) {
+  return status_names[static_cast<std::size_t>(s)];
+}
 /// Nothing will change any more.
-constexpr bool ended(status s) { return s == status::failed || s == status::destroyed; }
+constexpr bool ended(status s) {
+  return s == status::failed || s == status::destroyed;
+}
 
 status status_of(const supervision::state& s);
 
@@ -36,7 +50,7 @@ std::string_view name_of(truth t); ///< "True", "False", "Unknown"
 struct condition {
   std::string_view type;
   truth status = truth::unknown;
-  std::string_view reason;  ///< one CamelCase-free word: a phase or an error code
+  std::string_view reason; ///< one CamelCase-free word: a phase or an error code
   std::string message;
 };
 

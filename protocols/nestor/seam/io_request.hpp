@@ -17,9 +17,9 @@ namespace nestor {
 /// Where an HTTP server is: TCP (with TLS or without) or a unix socket.
 struct endpoint {
   bool tls = false;
-  std::string host;       ///< name or address; ignored when `unix_path` is set
+  std::string host; ///< name or address; ignored when `unix_path` is set
   std::uint16_t port = 0;
-  std::string unix_path;  ///< empty for TCP
+  std::string unix_path; ///< empty for TCP
   friend auto operator<=>(const endpoint&, const endpoint&) = default;
 };
 
@@ -49,13 +49,13 @@ struct process_ref {
 
 /// Starts a child. Its environment starts empty but for PATH, HOME, LANG, TMPDIR taken from ours and what is listed.
 struct process_spawn {
-  std::vector<std::string> argv;                             ///< never a shell string; argv[0] is looked up in PATH
+  std::vector<std::string> argv; ///< never a shell string; argv[0] is looked up in PATH
   std::vector<std::pair<std::string, std::string>> env;
-  std::vector<std::pair<std::string, secret>> secret_env;    ///< the session key; in the child's environment only
-  std::string marker;                                        ///< value of NESTOR_RUNTIME in the child's environment
-  std::uint16_t port = 0;                                    ///< 0: a free loopback port is chosen
-  std::string port_env;                                      ///< variable that tells the child its port; empty: none
-  bool outlives_us = false;                                  ///< false: the guardian ends its tree when we die
+  std::vector<std::pair<std::string, secret>> secret_env; ///< the session key; in the child's environment only
+  std::string marker;                                     ///< value of NESTOR_RUNTIME in the child's environment
+  std::uint16_t port = 0;                                 ///< 0: a free loopback port is chosen
+  std::string port_env;                                   ///< variable that tells the child its port; empty: none
+  bool outlives_us = false;                               ///< false: the guardian ends its tree when we die
 };
 /// Ends the whole tree of `process`: TERM, then KILL after a grace. Answered when none of it is left.
 struct process_end {

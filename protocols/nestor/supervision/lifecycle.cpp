@@ -10,9 +10,8 @@ namespace {
 
 using nested::purpose;
 
-// -- limits
-// -------------------------------------------------------------------------------------------------------------- A
-// proof of a credential is one cheap call; 15 s is its time-out with room for a queue.
+// -- limits ---------------------------------------------------------------------------------------
+// A proof of a credential is one cheap call; 15 s is its time-out with room for a queue.
 constexpr milliseconds authenticate_within{15'000};
 // The first word of a CONFIGURATOR comes with its first request; it has nothing to wait for.
 constexpr milliseconds first_word_within{30'000};
@@ -58,8 +57,7 @@ struct turn {
     arm(timer::retry, backoff(policy, ++s.tries, s.seed, at_least));
   }
 
-  // -- the journal
-  // ------------------------------------------------------------------------------------------------------
+  // -- the journal --------------------------------------------------------------------------------
   void record(note what) { out.push_back(command::record{++s.revision, what}); }
   void record_and_await(note what) {
     record(what);
@@ -74,8 +72,7 @@ struct turn {
     return true;
   }
 
-  // -- children
-  // ---------------------------------------------------------------------------------------------------------
+  // -- children -----------------------------------------------------------------------------------
   void start_run(purpose why, generation target) {
     ++s.run;
     if (why != purpose::probe && why != purpose::deep_probe)
@@ -113,8 +110,7 @@ struct turn {
     out.push_back(command::release_auth{});
   }
 
-  // -- towards Ready
-  // ----------------------------------------------------------------------------------------------------
+  // -- towards Ready ------------------------------------------------------------------------------
   void authenticate() {
     go(phase::authenticating);
     need_auth();
@@ -201,8 +197,7 @@ struct turn {
     arm(timer::probe, milliseconds{period - spread / 2 + jitter});
   }
 
-  // -- the ladder
-  // -------------------------------------------------------------------------------------------------------
+  // -- the ladder ---------------------------------------------------------------------------------
   void replace_or_give_up(const failure& why) {
     if (s.doomed)
       return tear_down();
@@ -267,8 +262,7 @@ struct turn {
     retry_after(endless_backoff);
   }
 
-  // -- leaving: whatever we own, or may come to own, is gone before we say so
-  // --------------------------------------------
+  // -- leaving: whatever we own, or may come to own, is gone before we say so ---------------------
   void tear_down() {
     if (s.create_out)
       return; // an answer is owed: it is waited for and looked for; what it brings is destroyed then
@@ -348,8 +342,7 @@ failure crashed(step at, std::string_view who) {
   return failure{errc::child_crashed, at, std::string{who} + " ended without an answer", 0, {}};
 }
 
-// -- one function per phase: every event of that phase in one place
-// ---------------------------------------------------------
+// -- one function per phase: every event of that phase in one place -------------------------------
 
 void queued(turn t, const any_event& e) {
   if (as<event::enqueued>(e))
@@ -640,8 +633,7 @@ void closing(turn t, const any_event& e) {
   t.ignore();
 }
 
-// -- what may happen in any phase
-// -------------------------------------------------------------------------------------------
+// -- what may happen in any phase -----------------------------------------------------------------
 
 bool leaving(phase p) {
   return p == phase::destroying || p == phase::withdrawing || p == phase::closing || p == phase::destroyed;
@@ -685,8 +677,11 @@ step step_of(phase p) {
 
 void on_overall(turn t) {
   if (t.s.now == phase::queued)
-    return t.give_up(failure{errc::queue_timeout, step::queue,
-                             "not started within " + std::to_string(t.p.queue_within.count()) + " ms", 0, {}});
+    return t.give_up(failure{errc::queue_timeout,
+                             step::queue,
+                             "not started within " + std::to_string(t.p.queue_within.count()) + " ms",
+                             0,
+                             {}});
   std::string cause = "not Ready within " + std::to_string(t.p.ready_within.count()) + " ms";
   if (t.s.why)
     cause += "; last failure: " + to_string(*t.s.why);

@@ -50,12 +50,12 @@ enum class phase : std::uint8_t {
   restoring,      ///< the previous generation is being pushed back
   confirming,     ///< everything is confirmed; that fact is on its way to the journal
   ready,
-  unreachable,    ///< was Ready; the server does not answer; asked without limit
-  quarantined,    ///< the runtime is kept, nothing is served
-  destroying,     ///< the runtime is being ended
-  withdrawing,    ///< what was written is being taken back (providers that do not own the server)
-  backing_off,    ///< absence is proven; the next attempt waits
-  closing,        ///< absence is proven; that fact is on its way to the journal
+  unreachable, ///< was Ready; the server does not answer; asked without limit
+  quarantined, ///< the runtime is kept, nothing is served
+  destroying,  ///< the runtime is being ended
+  withdrawing, ///< what was written is being taken back (providers that do not own the server)
+  backing_off, ///< absence is proven; the next attempt waits
+  closing,     ///< absence is proven; that fact is on its way to the journal
   destroyed,
   count_
 };
@@ -77,34 +77,72 @@ enum class timer : std::uint8_t {
 enum class note : std::uint8_t { intent, runtime, confirmed, absent, closed };
 std::string_view name_of(note n);
 
-// -- events
-// ------------------------------------------------------------------------------------------------------------
+// -- events ---------------------------------------------------------------------------------------
 namespace event {
-struct enqueued {};                                 ///< it exists and waits to be started
-struct started {};                                  ///< it left the queue
+struct enqueued {}; ///< it exists and waits to be started
+struct started {};  ///< it left the queue
 struct authenticated {};
-struct auth_failed { failure why; };
-struct recorded { std::uint64_t revision; };
-struct record_failed { std::uint64_t revision; };
-struct provisioned { attempt of; };
-struct provision_failed { attempt of; failure why; };
-struct sighted { std::uint64_t look; bool present; };
-struct look_up_failed { std::uint64_t look; failure why; };
-struct absence_proven { attempt of; };
-struct destroy_failed { attempt of; failure why; };
-struct runtime_gone { attempt of; failure why; };   ///< the provider proves, unasked, that it ended
+struct auth_failed {
+  failure why;
+};
+struct recorded {
+  std::uint64_t revision;
+};
+struct record_failed {
+  std::uint64_t revision;
+};
+struct provisioned {
+  attempt of;
+};
+struct provision_failed {
+  attempt of;
+  failure why;
+};
+struct sighted {
+  std::uint64_t look;
+  bool present;
+};
+struct look_up_failed {
+  std::uint64_t look;
+  failure why;
+};
+struct absence_proven {
+  attempt of;
+};
+struct destroy_failed {
+  attempt of;
+  failure why;
+};
+struct runtime_gone {
+  attempt of;
+  failure why;
+}; ///< the provider proves, unasked, that it ended
 struct progressed {
   run_number of;
   step at;
   milliseconds silent_for;
-};                                                  ///< the run is alive; next word within that time
-struct writing { run_number of; };                  ///< from now on the server may hold something of ours
-struct run_confirmed { run_number of; bool another_server; bool drifted; };
-struct run_failed { run_number of; failure why; };
-struct child_lost { child who; };                   ///< it ended without having answered
-struct configuration_changed { generation to; bool removes; };
+}; ///< the run is alive; next word within that time
+struct writing {
+  run_number of;
+}; ///< from now on the server may hold something of ours
+struct run_confirmed {
+  run_number of;
+  bool another_server;
+  bool drifted;
+};
+struct run_failed {
+  run_number of;
+  failure why;
+};
+struct child_lost {
+  child who;
+}; ///< it ended without having answered
+struct configuration_changed {
+  generation to;
+  bool removes;
+};
 struct destroy_requested {};
-struct tick {};                                     ///< some deadline passed
+struct tick {}; ///< some deadline passed
 } // namespace event
 
 using any_event =
@@ -114,39 +152,51 @@ using any_event =
                event::run_confirmed, event::run_failed, event::child_lost, event::configuration_changed,
                event::destroy_requested, event::tick>;
 
-// -- commands
-// ----------------------------------------------------------------------------------------------------------
+// -- commands -------------------------------------------------------------------------------------
 namespace command {
-struct authenticate {};                             ///< start PROVIDER_AUTH
-struct release_auth {};                             ///< its work is done, or it is given up
-struct provision { attempt number; };
-struct look_up { attempt number; std::uint64_t look; }; ///< `look` fences its answer
-struct destroy { attempt number; };
-struct start_run { nested::purpose why; run_number number; generation target; };
+struct authenticate {}; ///< start PROVIDER_AUTH
+struct release_auth {}; ///< its work is done, or it is given up
+struct provision {
+  attempt number;
+};
+struct look_up {
+  attempt number;
+  std::uint64_t look;
+}; ///< `look` fences its answer
+struct destroy {
+  attempt number;
+};
+struct start_run {
+  nested::purpose why;
+  run_number number;
+  generation target;
+};
 struct stop_run {};
-struct record { std::uint64_t revision; note what; };
-struct finish {};                                   ///< nothing is left to do, ever
+struct record {
+  std::uint64_t revision;
+  note what;
+};
+struct finish {}; ///< nothing is left to do, ever
 } // namespace command
 
-using any_command = std::variant<command::authenticate, command::release_auth, command::provision, command::look_up,
-                                 command::destroy, command::start_run, command::stop_run, command::record,
-                                 command::finish>;
+using any_command =
+  std::variant<command::authenticate, command::release_auth, command::provision, command::look_up, command::destroy,
+               command::start_run, command::stop_run, command::record, command::finish>;
 
-// -- policy and state
-// --------------------------------------------------------------------------------------------------
+// -- policy and state -----------------------------------------------------------------------------
 /// Fixed for a sandbox. Defaults carry their reasons in lifecycle.cpp's `limits`.
 struct policy {
   milliseconds queue_within{1'800'000};
   milliseconds ready_within{120'000};
   milliseconds probe_every{60'000};
-  milliseconds create_settles{0};      ///< the provider's
+  milliseconds create_settles{0}; ///< the provider's
   milliseconds provision_within{10'000};
   milliseconds destroy_within{10'000};
   intensity_limit replacements{};
-  std::uint8_t reconfigures = 2;       ///< restarts of the configuration on one runtime
-  bool keep_failed = false;            ///< policy.on_failure: keep
-  bool replace_lost = false;           ///< policy.on_loss: replace
-  bool withdraws = false;              ///< the provider's compensation is `withdraw`
+  std::uint8_t reconfigures = 2; ///< restarts of the configuration on one runtime
+  bool keep_failed = false;      ///< policy.on_failure: keep
+  bool replace_lost = false;     ///< policy.on_loss: replace
+  bool withdraws = false;        ///< the provider's compensation is `withdraw`
 };
 
 constexpr instant never{std::numeric_limits<std::int64_t>::max()};
@@ -156,46 +206,46 @@ struct state {
 
   // what is wanted
   generation wanted = 1;
-  bool requested = false;              ///< a person asked for its end
-  bool doomed = false;                 ///< it will end and not come back
+  bool requested = false; ///< a person asked for its end
+  bool doomed = false;    ///< it will end and not come back
 
   // what we own, or may come to own
-  attempt number = 0;                  ///< the latest create, counted from 1
-  bool open = false;                   ///< that create may have brought a runtime that is not proven absent
-  bool create_out = false;             ///< … and its answer is still owed
-  bool touched = false;                ///< its nested server may hold something of ours
+  attempt number = 0;      ///< the latest create, counted from 1
+  bool open = false;       ///< that create may have brought a runtime that is not proven absent
+  bool create_out = false; ///< … and its answer is still owed
+  bool touched = false;    ///< its nested server may hold something of ours
 
   // fences
   incarnation fence = 0;
-  run_number run = 0;                  ///< number of the latest run
+  run_number run = 0;                     ///< number of the latest run
   std::optional<nested::purpose> running; ///< a CONFIGURATOR is at work
-  generation run_target = 0;           ///< … pushing this generation
+  generation run_target = 0;              ///< … pushing this generation
   enum class auth_state : std::uint8_t { none, asked, held } auth = auth_state::none;
-  bool provider_asked = false;         ///< a look-up or destroy awaits its answer
-  std::uint64_t look = 0;              ///< number of the latest look-up
-  bool last_look = false;              ///< … it was asked late enough to prove absence
-  std::uint64_t revision = 0;          ///< latest record written
-  std::uint64_t awaited = 0;           ///< record that must be durable before going on; 0 = none
+  bool provider_asked = false; ///< a look-up or destroy awaits its answer
+  std::uint64_t look = 0;      ///< number of the latest look-up
+  bool last_look = false;      ///< … it was asked late enough to prove absence
+  std::uint64_t revision = 0;  ///< latest record written
+  std::uint64_t awaited = 0;   ///< record that must be durable before going on; 0 = none
 
   // what was confirmed
-  generation observed = 0;             ///< confirmed and durable; 0 = none
-  bool was_ready = false;              ///< on this runtime
-  bool dirty = false;                  ///< a push began after the last confirmation: the server may hold a mixture
-  bool lapsed = false;                 ///< the server is known not to hold `observed` any more
-  bool update_refused = false;         ///< `wanted` was refused; `observed` was restored
-  bool removing = false;               ///< the running update takes something away
+  generation observed = 0;     ///< confirmed and durable; 0 = none
+  bool was_ready = false;      ///< on this runtime
+  bool dirty = false;          ///< a push began after the last confirmation: the server may hold a mixture
+  bool lapsed = false;         ///< the server is known not to hold `observed` any more
+  bool update_refused = false; ///< `wanted` was refused; `observed` was restored
+  bool removing = false;       ///< the running update takes something away
 
   // budgets
   intensity replacements{};
-  std::uint8_t reconfigures = 0;       ///< spent on this runtime and generation
-  std::uint32_t tries = 0;             ///< of what `retry` repeats
+  std::uint8_t reconfigures = 0; ///< spent on this runtime and generation
+  std::uint32_t tries = 0;       ///< of what `retry` repeats
   std::uint32_t probes = 0;
   std::uint64_t seed = 1;
-  std::uint64_t ignored = 0;           ///< events that came too late or made no sense
+  std::uint64_t ignored = 0; ///< events that came too late or made no sense
 
   std::array<instant, static_cast<std::size_t>(timer::count_)> due{never, never, never, never, never};
-  std::optional<failure> why;          ///< the latest failure that matters to a person
-  std::optional<errc> obstacle;        ///< what keeps what is repeated from succeeding
+  std::optional<failure> why;   ///< the latest failure that matters to a person
+  std::optional<errc> obstacle; ///< what keeps what is repeated from succeeding
 };
 
 /// Feeds one event. Appends what to do to `out`. Never throws; unknown and stale events are counted in `ignored`.

@@ -153,24 +153,20 @@ TEST_CASE("a withdrawal takes back what was written, keeps what was not, and rea
     answer(200, R"({"custom_secrets":[{"name":"API_TOKEN"},{"name":"DEPLOY_KEY"},{"name":"THEIRS"}]})"),
     answer(200, R"({"custom_secrets":[{"name":"THEIRS"}]})")};
   foreign["GET /api/settings"] = {
-    answer(
-      200,
-      R"({"llm_api_key_set":true,"provider_tokens_set":{"azure_devops":"dev.acme.test","github":null,)"
-      R"("gitlab":"git.acme.test"}})"),
+    answer(200, R"({"llm_api_key_set":true,"provider_tokens_set":{"azure_devops":"dev.acme.test","github":null,)"
+                R"("gitlab":"git.acme.test"}})"),
     answer(200, R"({"llm_api_key_set":false,"llm_model":"","provider_tokens_set":{"azure_devops":"dev.acme.test"}})")};
   auto run = drive(std::move(order), foreign);
   INFO(joined(run.asked));
   REQUIRE(run.confirmed());
   CHECK(run.done().holds == delivery{});
-  CHECK(
-    run.asked ==
-    lines{
-      "GET /alive", "GET /api/secrets", "DELETE /api/secrets/API_TOKEN", "DELETE /api/secrets/DEPLOY_KEY",
-      "GET /api/settings",
-      R"(POST /api/add-git-providers {"provider_tokens":{"azure_devops":{"host":"dev.acme.test","token":"",)"
-      R"("user_id":null}}})",
-      R"(POST /api/settings {"llm_api_key":"","llm_base_url":"","llm_model":"","search_api_key":""})",
-      "GET /api/secrets", "GET /api/settings"});
+  CHECK(run.asked ==
+        lines{"GET /alive", "GET /api/secrets", "DELETE /api/secrets/API_TOKEN", "DELETE /api/secrets/DEPLOY_KEY",
+              "GET /api/settings",
+              R"(POST /api/add-git-providers {"provider_tokens":{"azure_devops":{"host":"dev.acme.test","token":"",)"
+              R"("user_id":null}}})",
+              R"(POST /api/settings {"llm_api_key":"","llm_base_url":"","llm_model":"","search_api_key":""})",
+              "GET /api/secrets", "GET /api/settings"});
 }
 
 TEST_CASE("a withdrawal with no foreign git provider unsets them all, and is not done while one is left") {
@@ -202,9 +198,8 @@ TEST_CASE("a server that is adopted keeps the git providers and secrets that are
   auto order = order_for(usual());
   order.refuse_existing = true;
   auto answers = fresh_openhands();
-  auto shown =
-    R"({"agent":"CodeActAgent","llm_api_key_set":true,"llm_model":"m",)"
-    R"("provider_tokens_set":{"azure_devops":null,"github":null,"gitlab":"git.acme.test"}})";
+  auto shown = R"({"agent":"CodeActAgent","llm_api_key_set":true,"llm_model":"m",)"
+               R"("provider_tokens_set":{"azure_devops":null,"github":null,"gitlab":"git.acme.test"}})";
   answers["GET /api/settings"] = {answer(404, no_settings),
                                   answer(200, R"({"provider_tokens_set":{"azure_devops":null}})"), answer(200, shown)};
   answers["GET /api/secrets"] = {
@@ -293,18 +288,12 @@ TEST_CASE("a read-back that differs is never a confirmation") {
   CHECK(with("GET /api/settings",
              R"({"agent":"CodeActAgent","llm_api_key_set":true,"llm_model":"m","provider_tokens_set":{}})") ==
         "read back: the git provider 'github' is not there");
-  CHECK(
-    with(
-      "GET /api/settings",
-      R"({"agent":"CodeActAgent","llm_api_key_set":true,"llm_model":"m",)"
-      R"("provider_tokens_set":{"github":null,"gitlab":"elsewhere.test"}})") ==
-    "read back: the git provider 'gitlab' has another host");
-  CHECK(
-    with(
-      "GET /api/settings",
-      R"({"agent":"CodeActAgent","llm_api_key_set":false,"llm_model":"m",)"
-      R"("provider_tokens_set":{"github":null,"gitlab":"git.acme.test"}})") ==
-    "read back: the setting at /llm_api_key is not the wanted one");
+  CHECK(with("GET /api/settings", R"({"agent":"CodeActAgent","llm_api_key_set":true,"llm_model":"m",)"
+                                  R"("provider_tokens_set":{"github":null,"gitlab":"elsewhere.test"}})") ==
+        "read back: the git provider 'gitlab' has another host");
+  CHECK(with("GET /api/settings", R"({"agent":"CodeActAgent","llm_api_key_set":false,"llm_model":"m",)"
+                                  R"("provider_tokens_set":{"github":null,"gitlab":"git.acme.test"}})") ==
+        "read back: the setting at /llm_api_key is not the wanted one");
 }
 
 TEST_CASE("a failing list after writes means that the store is corrupt, before them that the server failed") {

@@ -2,8 +2,8 @@
 // retries or deadlines: the client that owns it hears how each exchange ended and decides. Internal to io/http_client.
 #pragma once
 
-#include <nestor/io/poller.hpp>
 #include <nestor/io/internal/response_reader.hpp>
+#include <nestor/io/poller.hpp>
 #include <nestor/io/tls.hpp>
 #include <nestor/seam/io_request.hpp>
 
@@ -55,7 +55,7 @@ public:
   };
 
   http_connection(poller& readiness, shared_buffers& buffers, const response_limits& limits, owner& whose)
-    : poller_(readiness), buffers_(buffers), limits_(limits), owner_(whose) {}
+      : poller_(readiness), buffers_(buffers), limits_(limits), owner_(whose) {}
   ~http_connection() { close(); }
   http_connection(const http_connection&) = delete;
   http_connection& operator=(const http_connection&) = delete;
@@ -106,7 +106,7 @@ private:
   bool reused_ = false;
   bool watches_writing_ = false;
   bool connected_ = false;
-  bool ending_ = false; ///< the other side has said that it will send no more
+  bool ending_ = false;             ///< the other side has said that it will send no more
   const http_call* call_ = nullptr; ///< the owner keeps it until the exchange has ended
   std::size_t sent_ = 0;
   std::optional<tls_session> tls_;

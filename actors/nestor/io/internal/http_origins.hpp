@@ -33,12 +33,12 @@ struct exchange final : deadline_node, list_hook<in_queue>, list_hook<in_use> {
   http_call call;
   std::function<void(http_reply)> done;
   http_reply reply;
-  instant due;                      ///< the call's own deadline; the wheel may wake it earlier
-  origin* at = nullptr;             ///< null before it has been accepted
-  pooled_connection* on = nullptr;  ///< null while it waits
-  std::size_t address = 0;          ///< which of the origin's addresses to try next
-  bool repeated = false;            ///< its one repetition has been used; only a new connection will do
-  bool maybe_sent = false;          ///< something of it went out on a connection that broke
+  instant due;                     ///< the call's own deadline; the wheel may wake it earlier
+  origin* at = nullptr;            ///< null before it has been accepted
+  pooled_connection* on = nullptr; ///< null while it waits
+  std::size_t address = 0;         ///< which of the origin's addresses to try next
+  bool repeated = false;           ///< its one repetition has been used; only a new connection will do
+  bool maybe_sent = false;         ///< something of it went out on a connection that broke
 };
 
 struct by_age;    ///< unused connections of all origins
@@ -48,7 +48,9 @@ struct pooled_connection final : list_hook<by_age>, list_hook<by_origin> {
   using aged = list_hook<by_age>;
   using owned = list_hook<by_origin>;
   template <class... Args>
-  explicit pooled_connection(Args&&... args) : http(std::forward<Args>(args)...) { http.tag = this; }
+  explicit pooled_connection(Args&&... args) : http(std::forward<Args>(args)...) {
+    http.tag = this;
+  }
 
   http_connection http;
   exchange* doing = nullptr;
@@ -71,8 +73,8 @@ struct origin_hash {
   }
 };
 
-struct has_work;    ///< may be served now
-struct looks_unused;///< to be looked at: nothing may belong to it any more
+struct has_work;     ///< may be served now
+struct looks_unused; ///< to be looked at: nothing may belong to it any more
 
 /// One server as reached with one kind of trust: calls whose address a specification supplied never share a connection
 /// with calls whose address we chose, since other rules admitted it.

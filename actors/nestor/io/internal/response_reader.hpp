@@ -12,8 +12,8 @@
 namespace nestor::io {
 
 struct response_limits {
-  std::uint32_t header = 8'192;      ///< bytes; what servers commonly accept themselves
-  std::uint64_t body = 1'048'576;    ///< bytes; the largest answer we read (a page of a provider's list) is a tenth
+  std::uint32_t header = 8'192;   ///< bytes; what servers commonly accept themselves
+  std::uint64_t body = 1'048'576; ///< bytes; the largest answer we read (a page of a provider's list) is a tenth
 };
 
 class response_reader {

@@ -20,10 +20,10 @@ struct json_tree {
   json_is what = json_is::null;
   bool flag = false;
   std::int64_t integer = 0;
-  double number = 0;                 ///< of a number and an integer
-  wiped_string text;                 ///< of a string: unescaped; of a number: canonical
+  double number = 0; ///< of a number and an integer
+  wiped_string text; ///< of a string: unescaped; of a number: canonical
   std::vector<json_tree> items;
-  std::vector<json_member> members;  ///< in the order of the document
+  std::vector<json_member> members; ///< in the order of the document
 
   [[nodiscard]] const json_tree* member(std::string_view name) const;
 };

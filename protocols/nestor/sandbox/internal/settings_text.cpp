@@ -43,7 +43,7 @@ std::string pointer_to(const std::string& parent, std::string_view name) {
 class settings_writer {
 public:
   settings_writer(configuration_source& into, bool bench, std::vector<fault>& faults)
-    : into_(into), bench_(bench), faults_(faults) {}
+      : into_(into), bench_(bench), faults_(faults) {}
 
   struct place {
     std::string path;
@@ -102,8 +102,8 @@ private:
   void scalar(const json_tree& value, const place& at) {
     bool plain = value.what == json_is::null || value.what == json_is::boolean;
     if (at.secret && !plain) { // a password of digits is a number to YAML
-      faults_.push_back({errc::spec_invalid, at.path, "a secret reference", "bare " + bare_name(value),
-                         std::string{reference_advice}});
+      faults_.push_back(
+        {errc::spec_invalid, at.path, "a secret reference", "bare " + bare_name(value), std::string{reference_advice}});
     } else if (value.what == json_is::string) {
       placeholders_fit(value.text, at.path, bench_, faults_);
       nested::append_json(text_, value.text);
@@ -122,8 +122,8 @@ private:
 void check_free_json(const json_tree& value, const std::string& path, bool bench, bool prose,
                      std::vector<fault>& faults) {
   if (meant_as_reference(value)) {
-    faults.push_back({errc::spec_invalid, path, "JSON without secret references", "a reference",
-                      "secrets belong in `configuration`"});
+    faults.push_back(
+      {errc::spec_invalid, path, "JSON without secret references", "a reference", "secrets belong in `configuration`"});
     return;
   }
   if (value.what == json_is::string && !prose)
@@ -169,9 +169,9 @@ std::optional<secret_reference> read_reference(const json_tree& value, const std
     return result;
   }
   result.name = std::string{content.text};
-  bool fits = result.kind == reference_kind::env ? obeys(text_rule::env_name, result.name)
-                                                 : !result.name.empty() && result.name.size() <= file_path_max &&
-                                                     !has_control(result.name);
+  bool fits = result.kind == reference_kind::env
+                ? obeys(text_rule::env_name, result.name)
+                : !result.name.empty() && result.name.size() <= file_path_max && !has_control(result.name);
   if (!fits)
     return refuse("text that is none", result.kind == reference_kind::env
                                          ? "$env takes the name of an environment variable"
@@ -183,8 +183,8 @@ bool placeholders_fit(std::string_view text, const std::string& path, bool bench
   if (!counts(text))
     return true;
   if (!bench) {
-    faults.push_back({errc::spec_invalid, path, "text without placeholders", "a placeholder",
-                      "{index} is for `nestor bench` only"});
+    faults.push_back(
+      {errc::spec_invalid, path, "text without placeholders", "a placeholder", "{index} is for `nestor bench` only"});
     return false;
   }
   if (pattern::of(text))

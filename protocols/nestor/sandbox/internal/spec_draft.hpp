@@ -13,9 +13,9 @@ namespace nestor::internal {
 
 /// A field's value after its checks. Only what its kind has is set.
 struct taken {
-  std::string name;                         ///< the user's name for it, in a map
-  std::string text;                         ///< text, choice; of free JSON the canonical text
-  std::int64_t number = 0;                  ///< integer, milliseconds, bytes
+  std::string name;        ///< the user's name for it, in a map
+  std::string text;        ///< text, choice; of free JSON the canonical text
+  std::int64_t number = 0; ///< integer, milliseconds, bytes
   double real = 0;
   std::vector<std::string> list;
   std::optional<secret_reference> reference;
