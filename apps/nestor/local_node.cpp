@@ -51,7 +51,7 @@ struct postman {
 };
 
 struct prepared_config : caf::actor_system_config {
-  prepared_config() { actors::prepare(*this); }
+  prepared_config() { actors::dedicate(*this); }
 };
 
 struct types_first {

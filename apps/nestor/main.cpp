@@ -4,7 +4,13 @@
 #include <exception>
 #include <iostream>
 
+#include <malloc.h>
+
 int main(int argc, char** argv) {
+  // One thread allocates nearly everything, and it is not the first one. An arena of its own would grow page by page,
+  // a system call each; the main arena grows by larger steps.
+  ::mallopt(M_ARENA_MAX, 1);
+  ::mallopt(M_TOP_PAD, 1 << 20);
   try {
     return nestor::cli::run(argc, argv);
   } catch (const std::exception& e) { // what escaped is a defect; it is said, not hidden behind a core dump

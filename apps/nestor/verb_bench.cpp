@@ -151,7 +151,7 @@ nlohmann::ordered_json percentiles(std::vector<std::uint32_t> values) {
 }
 
 struct bench_config : caf::actor_system_config {
-  bench_config() { actors::prepare(*this); }
+  bench_config() { actors::dedicate(*this); }
 };
 
 } // namespace

@@ -158,8 +158,11 @@ struct wheel_turns {
 
 /// Makes these types known to CAF. 1.x wants it before the first actor_system_config is constructed.
 void register_messages();
-/// The same for 0.17, where a configuration holds them; also bounds the scheduler. Call both, in this order.
+/// The same for 0.17, where a configuration holds them. Call both, in this order.
 void prepare(caf::actor_system_config& cfg);
+/// `prepare`, for a system that carries a node and nothing else: CAF's scheduler is reduced to what little it has to do
+/// then (caf_scheduler.hpp says what that saves). A system with actors of its own keeps the scheduler it chose.
+void dedicate(caf::actor_system_config& cfg);
 
 } // namespace nestor::actors
 

@@ -2,9 +2,11 @@
 // The library reads no environment and no flags, installs no signal handler, prints nothing, never exits the process
 // and starts no thread that it does not stop.
 //
+//   nestor::actors::register_messages();  // CAF 1.x: before the configuration is made
 //   caf::actor_system_config cfg;
-//   nestor::actors::prepare(cfg);                    // CAF 1.x: before the configuration is made,
-//   `register_messages()` caf::actor_system system{cfg}; nestor::actors::node node{system, {}};
+//   nestor::actors::prepare(cfg);         // or dedicate(cfg), when the node is all that the system carries
+//   caf::actor_system system{cfg};
+//   nestor::actors::node node{system, {}};
 //   self->request(node.front(), 5s, create_sandbox{spec}).then(…)
 #pragma once
 
