@@ -19,9 +19,6 @@ function(nestor_flags target scope)
     target_compile_options(${target} ${scope}
       $<BUILD_INTERFACE:-fsanitize=${NESTOR_SANITIZERS};-fno-omit-frame-pointer;-fno-sanitize-recover=all>)
     target_link_options(${target} ${scope} $<BUILD_INTERFACE:-fsanitize=${NESTOR_SANITIZERS}>)
-    if(NESTOR_SANITIZERS_EXCEPT)
-      target_compile_options(${target} ${scope} $<BUILD_INTERFACE:-fno-sanitize=${NESTOR_SANITIZERS_EXCEPT}>)
-    endif()
   endif()
   if(NESTOR_FUZZ)
     target_compile_options(${target} ${scope} $<BUILD_INTERFACE:-fsanitize=fuzzer-no-link,address,undefined>)
@@ -102,6 +99,7 @@ function(nestor_test label)
   target_include_directories(${target} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
   target_link_libraries(${target} PRIVATE nestor_test_main ${arg_LINK})
   nestor_flags(${target} PRIVATE)
+  add_dependencies(suites ${target})
   catch_discover_tests(${target}
     TEST_PREFIX "${label}: "
     EXTRA_ARGS --warn NoTests  # a name that ctest mangled matches nothing, and must not pass for it

@@ -191,8 +191,10 @@ void http_connection::begin(const http_call& call) {
   auto& out = buffers_.out;
   append_request(out, call);
   bool alive = send_from(out);
-  if (alive && sent_ < out.size())
+  if (alive && sent_ < out.size()) {
     unsent_.assign(out, sent_);
+    unsent_from_ = 0;
+  }
   wipe(out.data(), out.size());
   out.clear();
   if (alive && !watch(!unsent_.empty()))
@@ -201,8 +203,11 @@ void http_connection::begin(const http_call& call) {
 
 void http_connection::send() {
   auto before = sent_;
-  if (send_from(unsent_))
-    unsent_.erase(0, sent_ - before);
+  if (!send_from(std::string_view{unsent_}.substr(unsent_from_)))
+    return;
+  unsent_from_ += sent_ - before;
+  if (unsent_from_ == unsent_.size())
+    unsent_.clear();
 }
 
 /// False when the exchange has ended (the owner knows).

@@ -103,7 +103,8 @@ private:
   std::size_t sent_ = 0;
   std::optional<tls_session> tls_;
   response_reader reader_;
-  wiped_string unsent_; ///< what the socket did not take at once
+  wiped_string unsent_;         ///< what the socket did not take at once; empty when all was taken
+  std::size_t unsent_from_ = 0; ///< how much of it was taken since: cutting it off would move the rest every time
 };
 
 } // namespace nestor::io
