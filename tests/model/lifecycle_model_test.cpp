@@ -16,7 +16,7 @@ constexpr int steps_per_walk = 110;
 constexpr std::uint64_t steps_required = 1'000'000;
 constexpr int steps_to_rest = 400;
 
-std::string diagram(const std::set<model::world::edge>& edges) {
+std::string diagram(const std::set<model::world::edge>& edges, const std::set<phase>& resumed) {
   std::map<std::pair<phase, phase>, std::set<std::string_view>> merged;
   for (const auto& [from, event, to] : edges)
     if (from != to)
@@ -33,6 +33,9 @@ std::string diagram(const std::set<model::world::edge>& edges) {
     }
     dot << "\"];\n";
   }
+  dot << "  crash [shape=point, xlabel=\"its SUPERVISOR died\"];\n";
+  for (auto to : resumed)
+    dot << "  crash -> " << name_of(to) << " [style=dashed];\n";
   dot << "}\n";
   return dot.str();
 }
@@ -48,6 +51,7 @@ std::string file(const std::string& path) {
 
 TEST_CASE("along a million random steps every promise holds and every life comes to rest", "[model]") {
   std::set<model::world::edge> edges;
+  std::set<phase> resumed;
   std::uint64_t steps = 0;
   for (std::uint64_t walk = 1; walk <= walks; ++walk) {
     auto seed = 20261121 + walk * 7919;
@@ -63,6 +67,7 @@ TEST_CASE("along a million random steps every promise holds and every life comes
                    << "\n"
                    << world.transcript());
     edges.insert(world.edges().begin(), world.edges().end());
+    resumed.insert(world.resumed().begin(), world.resumed().end());
   }
   CHECK(steps >= steps_required);
 
@@ -74,7 +79,7 @@ TEST_CASE("along a million random steps every promise holds and every life comes
     CHECK(seen.contains(static_cast<phase>(p)));
   }
 
-  auto drawn = diagram(edges);
+  auto drawn = diagram(edges, resumed);
   auto path = std::string{NESTOR_SOURCE_DIR} + "/docs/lifecycle.dot";
   if (const char* update = std::getenv("NESTOR_UPDATE_DOCS"); update && *update == '1')
     std::ofstream{path} << drawn;

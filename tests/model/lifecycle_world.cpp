@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace nestor::supervision::model {
 namespace {
@@ -30,7 +31,8 @@ constexpr std::array<std::string_view, std::variant_size_v<any_event>> event_nam
 static_assert(!event_names.back().empty());
 
 constexpr std::array<std::string_view, std::variant_size_v<any_command>> command_names{
-  "authenticate", "release_auth", "provision", "look_up", "destroy", "start_run", "stop_run", "record", "finish"};
+  "authenticate", "release_auth", "provision", "look_up", "destroy",
+  "start_run",    "let_write",    "stop_run",  "record",  "finish"};
 static_assert(!command_names.back().empty());
 
 bool pushes(nested::purpose why) {
@@ -51,6 +53,7 @@ world::world(std::uint64_t seed, bool withdraws) : rng_(seed) {
   p_.replacements.max = static_cast<std::uint32_t>(pick(4));
   p_.reconfigures = static_cast<std::uint8_t>(pick(3));
   s_.seed = seed;
+  mortal_ = chance(60);
   feed(event::enqueued{});
   feed(event::started{});
 }
@@ -128,13 +131,17 @@ void world::perform(const any_command& any) {
       broken("a configuration was restarted more often than the budget allows");
     last_push_.made = *r;
     last_push_.on = s_.number;
-    run_owed_ = run{r->number, r->why, r->target, false};
+    run_owed_ = run{r->number, r->why, r->target, !r->asks_first};
+  } else if (const auto* w = std::get_if<command::let_write>(&any)) {
+    if (!run_owed_ || run_owed_->number != w->number)
+      return broken("a run that is over may write");
+    run_owed_->may_write = true;
   } else if (std::holds_alternative<command::stop_run>(any)) {
     if (run_owed_)
       stale_.emplace_back(event::run_confirmed{run_owed_->number, false, false});
     run_owed_.reset();
   } else if (const auto* n = std::get_if<command::record>(&any)) {
-    records_.push_back({n->revision, n->what, s_.number, s_.run_target, s_.run});
+    records_.push_back({n->revision, n->kept, s_.run});
   } else if (std::holds_alternative<command::finish>(any)) {
     finished_ = true;
     if (s_.now != phase::destroyed)
@@ -143,13 +150,7 @@ void world::perform(const any_command& any) {
 }
 
 void world::check(const state& before, const any_event& e) {
-  if (auto text = inconsistency(s_); !text.empty())
-    broken(std::string{text});
-  bool may_appear = std::ranges::any_of(creates_, [](const create& c) { return c.takes_effect.has_value(); });
-  if (claims_absence(s_.now) && !p_.withdraws && (!alive_.empty() || may_appear))
-    broken("absent is claimed while something we own is alive or may yet be");
-  if (claims_absence(s_.now) && p_.withdraws && written_ && alive_.contains(s_.number))
-    broken("withdrawn is claimed while something of ours is in the server");
+  check_truth();
   if (s_.now == phase::ready && before.now != phase::ready && before.now == phase::confirming) {
     if (durable_confirmed_ != s_.observed || durable_confirmed_run_ != s_.run || confirmed_run_ != s_.run)
       broken("Ready without a durable confirmation of this run");
@@ -161,6 +162,10 @@ void world::check(const state& before, const any_event& e) {
     broken("served without a durable confirmation of what is served");
   if (serving(s_) && told_)
     broken("served although its server is known to be another one");
+  if (serving(s_) && before.now == phase::quarantined)
+    broken("served out of quarantine");
+  if (serving(s_))
+    work_inside_ = s_.number;
   if (const auto* c = std::get_if<event::configuration_changed>(&e);
       c && c->removes && s_.wanted == c->to && before.wanted < c->to)
     takes_away_ = c->to;
@@ -175,13 +180,42 @@ void world::check(const state& before, const any_event& e) {
     broken("came back from its end");
   if (before.now == phase::destroyed && s_.now != phase::destroyed)
     broken("left destroyed");
+  if (out_.size() > 8)
+    broken("a storm of commands");
+}
+
+/// What holds whatever happened, a crash included.
+void world::check_truth() {
+  if (auto text = inconsistency(s_); !text.empty())
+    broken(std::string{text});
+  bool may_appear = std::ranges::any_of(creates_, [](const create& c) { return c.takes_effect.has_value(); });
+  if (claims_absence(s_.now) && !p_.withdraws && (!alive_.empty() || may_appear))
+    broken("absent is claimed while something we own is alive or may yet be");
+  if (claims_absence(s_.now) && p_.withdraws && written_ && alive_.contains(s_.number))
+    broken("withdrawn is claimed while something of ours is in the server");
+  if (p_.withdraws && written_ && !(durable_ && durable_->open && durable_->touched))
+    broken("a server that is not ours was written to before that was durable");
   bool resting = s_.now == phase::quarantined || s_.now == phase::destroyed || s_.now == phase::queued;
   if (!resting && next_due(s_) == never)
     broken("nothing would ever happen again in " + std::string{name_of(s_.now)});
   if (s_.number > p_.replacements.max * 2 + 2 + durable_losses_allowed())
     broken("more creates than the budget allows");
-  if (out_.size() > 8)
-    broken("a storm of commands");
+}
+
+void world::check_resumed(const state& before) {
+  check_truth();
+  if (serving(s_))
+    broken("served by a new life before anything was looked at");
+  if (requested_ && !s_.doomed)
+    broken("an accepted request to end was forgotten");
+  if (s_.run <= before.run || s_.fence <= before.fence || s_.revision <= before.revision || s_.look <= before.look)
+    broken("a new life uses numbers of an old one");
+  bool ours = durable_ && durable_->open && work_inside_ == durable_->number;
+  if (ours && !s_.doomed && !s_.was_ready)
+    broken("a new life does not know that work is inside");
+  for (const auto& c : creates_)
+    if (!p_.withdraws && (c.takes_effect || alive_.contains(c.number)) && (!s_.open || s_.number != c.number))
+      broken("a new life does not know of a create that may live");
 }
 
 void world::pass_time(instant to) {
@@ -254,11 +288,22 @@ void world::answer_destroy() {
 void world::answer_run() {
   auto& r = *run_owed_;
   bool mutates = pushes(r.why) || r.why == nested::purpose::withdraw;
-  if (mutates && !r.wrote && (kind_ || chance(80))) {
-    r.wrote = true;
-    held_ = 0;
-    written_ = true;
+  if (!p_.withdraws && !alive_.contains(s_.number)) {
+    auto number = r.number;
+    run_owed_.reset();
+    return feed(event::run_failed{number, failure{errc::nested_unreachable, step::alive, "made up", 0, {}}});
+  }
+  if (mutates && !r.told && (kind_ || chance(80))) {
+    r.told = true;
+    if (r.may_write) { // else it waits
+      r.wrote = written_ = true;
+      held_ = 0;
+    }
     return feed(event::writing{r.number});
+  }
+  if (r.told && !r.wrote) { // it waited for the word
+    r.wrote = written_ = true;
+    held_ = 0;
   }
   if (!kind_ && chance(15))
     return feed(event::progressed{r.number, step::secrets, milliseconds{10'000}});
@@ -270,13 +315,19 @@ void world::answer_run() {
     if (pushes(done.why)) {
       held_ = done.target;
       confirmed_run_ = done.number;
+      another_ = false;
     } else if (done.why == nested::purpose::withdraw) {
       held_ = 0;
       written_ = false;
     }
-    bool another = !mutates && held_ != s_.observed;
-    told_ = told_ || another;
-    return feed(event::run_confirmed{done.number, another, false});
+    bool another = !mutates && another_;
+    bool drifted = done.why == nested::purpose::deep_probe && held_ != s_.observed;
+    told_ = told_ || another || drifted;
+    bool was_served = s_.now == phase::ready;
+    feed(event::run_confirmed{done.number, another, drifted});
+    if (s_.now == phase::ready && !was_served && held_ != s_.observed)
+      broken("Ready although its server holds something else");
+    return;
   }
   run_owed_.reset();
   if (chance(75))
@@ -288,18 +339,25 @@ void world::answer_record() {
   auto record = records_.front();
   records_.erase(records_.begin());
   if (!kind_ && chance(15)) {
+    if (record.kept.what == note::touched)
+      last_push_ = {}; // it is the journal that failed, not the configuration
     if (chance(50))
       feed(event::record_failed{record.revision});
     return; // otherwise never heard of again
   }
-  if (record.what == note::intent)
-    intents_.insert(record.number);
-  if (record.what == note::confirmed) {
+  make_durable(record);
+  feed(event::recorded{record.revision});
+}
+
+void world::make_durable(const pending_record& record) {
+  durable_ = record.kept;
+  if (record.kept.what == note::intent)
+    intents_.insert(record.kept.number);
+  if (record.kept.what == note::confirmed) {
     told_ = false;
-    durable_confirmed_ = record.target;
+    durable_confirmed_ = record.kept.observed;
     durable_confirmed_run_ = record.run;
   }
-  feed(event::recorded{record.revision});
 }
 
 bool world::answer_something() {
@@ -312,10 +370,12 @@ bool world::answer_something() {
     possible.push_back(&world::answer_look_up);
   if (destroy_owed_)
     possible.push_back(&world::answer_destroy);
-  if (run_owed_)
+  if (run_owed_ && (run_owed_->may_write || !run_owed_->told))
     possible.push_back(&world::answer_run);
   if (!records_.empty())
     possible.push_back(&world::answer_record);
+  if (gone_owed_)
+    possible.push_back(&world::answer_watch);
   if (possible.empty())
     return false;
   (this->*possible[pick(possible.size())])();
@@ -325,11 +385,13 @@ bool world::answer_something() {
 void world::meddle() {
   switch (pick(8)) {
     case 0:
-      if (chance(50))
+      if (chance(50)) {
+        requested_ = true; // durable before it is accepted
         feed(event::destroy_requested{});
+      }
       return;
     case 1:
-    case 2: return feed(event::configuration_changed{s_.wanted + 1, chance(50)});
+    case 2: return feed(event::configuration_changed{++wanted_, chance(50)});
     case 3: // the runtime ends by itself
       if (!p_.withdraws && alive_.contains(s_.number)) {
         alive_.erase(s_.number);
@@ -339,6 +401,7 @@ void world::meddle() {
       return;
     case 4: // the nested server restarts empty
       held_ = 0;
+      another_ = true;
       if (!p_.withdraws)
         written_ = false;
       return;
@@ -356,9 +419,69 @@ void world::meddle() {
   }
 }
 
+// -- death and a new life -------------------------------------------------------------------------
+
+/// What a dead SUPERVISOR had asked for goes on without it, or not; nobody hears the answers.
+void world::lose_what_was_owed() {
+  while (!records_.empty() && chance(60)) {
+    make_durable(records_.front());
+    stale_.emplace_back(event::recorded{records_.front().revision});
+    records_.erase(records_.begin());
+  }
+  records_.clear();
+  auth_owed_ = gone_owed_ = false;
+  if (!creates_.empty())
+    creates_.back().answered = true;
+  if (look_up_owed_)
+    stale_.emplace_back(event::sighted{look_up_owed_->look, look_up_owed_->present});
+  look_up_owed_.reset();
+  if (destroy_owed_ && chance(50))
+    alive_.erase(*destroy_owed_);
+  destroy_owed_.reset();
+  if (!run_owed_)
+    return;
+  auto r = *std::exchange(run_owed_, std::nullopt);
+  stale_.emplace_back(event::run_confirmed{r.number, false, false});
+  bool mutates = pushes(r.why) || r.why == nested::purpose::withdraw;
+  if (mutates && r.may_write && (r.wrote || chance(50))) { // its last request still comes through
+    written_ = true;
+    held_ = r.wrote && pushes(r.why) && chance(30) ? r.target : 0;
+  }
+}
+
+void world::crash() {
+  lose_what_was_owed();
+  if (chance(5))
+    requested_ = true; // durable, and nobody was there to be told
+  if (chance(10))
+    ++wanted_;
+  last_push_ = {};
+  told_ = false; // whoever knew it is gone; a look tells
+  pass_time(now_ + milliseconds{static_cast<std::int64_t>(pick(1'000))});
+  state before = s_;
+  s_ = resume(p_, {durable_, wanted_, requested_, ++lives_, rng_()}, now_);
+  log_.push_back(std::string{name_of(before.now)} + " + CRASH -> " + std::string{name_of(s_.now)});
+  resumed_.insert(s_.now);
+  if (s_.update_refused)
+    takes_away_ = 0; // refused: what was to be taken away stays
+  check_resumed(before);
+  gone_owed_ = !p_.withdraws && s_.open && !s_.create_out && !alive_.contains(s_.number);
+  if (s_.now == phase::queued)
+    feed(event::started{}); // the REGISTRY has a slot for it
+}
+
+void world::answer_watch() {
+  gone_owed_ = false;
+  feed(event::runtime_gone{s_.number, failure{errc::runtime_exited, step::alive, "made up", 0, {}}});
+}
+
 bool world::step() {
   if (finished_ || !violation_.empty())
     return false;
+  if (mortal_ && pick(100) < 3) {
+    crash();
+    return violation_.empty();
+  }
   auto dice = pick(100);
   if (dice < 70 && answer_something())
     return true;

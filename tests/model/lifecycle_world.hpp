@@ -1,9 +1,11 @@
 // A world for the lifecycle machine that lies in every way a real one does: answers are lost, late, doubled or stale,
-// creates take effect after their answer was given up, records vanish, children crash, servers restart empty.
+// creates take effect after their answer was given up, records vanish, children crash, servers restart empty, and the
+// SUPERVISOR itself dies at any moment, with records on their way that may or may not become durable.
 // It keeps the truth beside it and says, after every event, which promise was broken.
 #pragma once
 
 #include <nestor/supervision/lifecycle.hpp>
+#include <nestor/supervision/resume.hpp>
 
 #include <map>
 #include <optional>
@@ -29,7 +31,7 @@ public:
   [[nodiscard]] std::string transcript() const;
   using edge = std::tuple<phase, std::string_view, phase>;
   [[nodiscard]] const std::set<edge>& edges() const { return edges_; }
-  [[nodiscard]] const state& machine() const { return s_; }
+  [[nodiscard]] const std::set<phase>& resumed() const { return resumed_; }
 
 private:
   struct create {
@@ -41,6 +43,8 @@ private:
     run_number number = 0;
     nested::purpose why{};
     generation target = 0;
+    bool may_write = true;
+    bool told = false; // said `writing`
     bool wrote = false;
   };
   struct look_up {
@@ -54,9 +58,7 @@ private:
   };
   struct pending_record {
     std::uint64_t revision = 0;
-    note what{};
-    attempt number = 0;
-    generation target = 0;
+    memo kept;
     run_number run = 0;
   };
 
@@ -65,6 +67,8 @@ private:
   void feed(const any_event& e);
   void perform(const any_command& c);
   void check(const state& before, const any_event& e);
+  void check_truth();
+  void check_resumed(const state& before);
   void broken(std::string what);
   void pass_time(instant to);
 
@@ -75,7 +79,11 @@ private:
   void answer_destroy();
   void answer_run();
   void answer_record();
+  void answer_watch();
+  void make_durable(const pending_record& record);
   void meddle();
+  void crash();
+  void lose_what_was_owed();
   failure some_failure();
   [[nodiscard]] std::uint32_t durable_losses_allowed() const { return losses_; }
 
@@ -83,11 +91,14 @@ private:
   policy p_;
   state s_;
   instant now_{1'000'000};
-  bool kind_ = false; // everything succeeds
+  bool kind_ = false;   // everything succeeds
+  bool mortal_ = false; // its SUPERVISOR may die
+  std::uint32_t lives_ = 0;
   std::vector<any_command> out_;
   std::string violation_;
   std::vector<std::string> log_;
   std::set<edge> edges_;
+  std::set<phase> resumed_;
 
   // what is owed to the machine
   bool auth_owed_ = false;
@@ -96,6 +107,7 @@ private:
   std::optional<attempt> destroy_owed_;
   std::optional<run> run_owed_;
   std::vector<pending_record> records_;
+  bool gone_owed_ = false; // a resumed SUPERVISOR will hear that its runtime is gone
   pushes_alike last_push_;
   std::vector<any_event> stale_;
   bool finished_ = false;
@@ -103,11 +115,16 @@ private:
   // the truth
   std::set<attempt> alive_;
   std::set<attempt> intents_;        // durable
+  std::optional<memo> durable_;      // of the latest durable record
+  generation wanted_ = 1;            // durable
+  bool requested_ = false;           // its end, durably
+  attempt work_inside_ = 0;          // the latest create that was served
   generation durable_confirmed_ = 0; // of the latest durable confirmation on this runtime
   run_number durable_confirmed_run_ = 0;
   run_number confirmed_run_ = 0; // latest push that the server really took
   generation held_ = 0;          // what the server holds; 0 = nothing or a mixture
   std::uint32_t losses_ = 0;     // runtimes that ended by themselves
+  bool another_ = false;         // it restarted after it was configured
   bool told_ = false;            // the machine heard that its server is another one
   generation takes_away_ = 0;    // latest generation that takes something away
   bool written_ = false;         // something of ours is in the server

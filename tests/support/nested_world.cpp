@@ -158,8 +158,11 @@ void nested_world::end(process_end& request, actors::reply_to to, fault how) {
 
 void nested_world::watch(const process_ref& process, actors::reply_to to) {
   for (auto& [port, each] : places_)
-    if (each.process == process)
+    if (each.process == process) {
       each.watcher = to;
+      if (!each.model)
+        gone(port);
+    }
 }
 
 void nested_world::gone(std::uint16_t port) {

@@ -29,13 +29,17 @@ struct test_entropy final : actors::entropy_port {
 struct listener {
   using handle_type = caf::actor;
   static constexpr const char* name = "listener";
+  actors::self_ptr<> self;
   std::shared_ptr<std::string> told;
-  listener(actors::self_ptr<>, std::shared_ptr<std::string> into) : told(std::move(into)) {}
+  std::shared_ptr<supervisors> who;
+  listener(actors::self_ptr<> me, std::shared_ptr<std::string> into, std::shared_ptr<supervisors> known)
+      : self(me), told(std::move(into)), who(std::move(known)) {}
   caf::behavior make_behavior() {
     return {[this](const actors::status_changed& x) {
               *told += std::string{nestor::name_of(x.word)} + " " + caf::deep_to_string(x) + "\n";
             },
             [this](const actors::step_changed& x) {
+              (*who)[x.id] = caf::actor_cast<caf::actor_addr>(self->current_sender());
               *told +=
                 std::string{nestor::name_of(x.at)} + (x.why ? to_string(*x.why) : "") + caf::deep_to_string(x) + "\n";
             }};
@@ -77,6 +81,13 @@ sandbox_spec canary_spec(const spec_choice& choice) {
   return spec;
 }
 
+nested_server::model_options quick_servers() {
+  nested_server::model_options options;
+  options.rate_limit = false;
+  options.server_info_delay = milliseconds{0};
+  return options;
+}
+
 void moody_journal::write(actors::actual_record record, actors::reply_to to) {
   if (refuse_next > 0) {
     --refuse_next;
@@ -84,21 +95,31 @@ void moody_journal::write(actors::actual_record record, actors::reply_to to) {
       actors::tell_from_outside(whom, actors::journal_done{record.revision, false});
     return;
   }
-  written.emplace_back(record.what, record.confirmed);
-  inner_.write(std::move(record), std::move(to));
+  (*writers)[record.sandbox] = to.whom;
+  bool throws = throw_in && throws_left > 0 && (*throw_in == 0 || (--*throw_in, false));
+  if (throws)
+    --throws_left;
+  if (!throws || throw_when_durable) {
+    written.emplace_back(record.kept.what, record.kept.observed);
+    inner_.write(std::move(record), std::move(to));
+  }
+  if (throws)
+    throw std::runtime_error{std::string{canary} + " in an exception"};
 }
 
 test_node::test_node(nested_server::model_options servers) {
   world = std::make_shared<nested_world>(system, std::move(servers));
   auto entropy = std::make_shared<test_entropy>();
   journal = std::make_shared<moody_journal>(*entropy);
+  sabotage = std::make_shared<saboteur>(world);
+  sabotage->end_supervisor = [this](mishap how) { end_supervisor({}, how); };
   auto around = std::make_shared<actors::surroundings>();
-  around->io = world;
+  around->io = sabotage;
   around->journal = journal;
   around->clock = std::make_shared<test_clock>(system);
   around->entropy = entropy;
   around->timers = timers_ = actors::spawn<actors::timer_wheel>(system.system(), nullptr, around->clock);
-  around->observer = actors::spawn<listener>(system.system(), nullptr, told_);
+  around->observer = actors::spawn<listener>(system.system(), nullptr, told_, journal->writers);
   around->detailed = true;
   front_ = actors::spawn<actors::sandbox_registry>(system.system(), nullptr, around, actors::registry_limits{});
   system.settle();
@@ -109,6 +130,16 @@ test_node::~test_node() {
     caf::anon_send_exit(*each, caf::exit_reason::kill);
   front_ = timers_ = nullptr;
   system.settle();
+}
+
+void test_node::end_supervisor(const sandbox_id& id, mishap how) {
+  const auto& known = *journal->writers;
+  auto at = id.text.empty() ? known.begin() : known.find(id);
+  if (at == known.end())
+    return;
+  if (auto whom = caf::actor_cast<caf::actor>(at->second))
+    caf::anon_send_exit(whom, how == mishap::supervisor_killed ? caf::exit_reason::kill
+                                                               : caf::exit_reason::remote_link_unreachable);
 }
 
 sandbox_id test_node::create(sandbox_spec spec) {

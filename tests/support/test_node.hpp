@@ -3,10 +3,13 @@
 #pragma once
 
 #include <support/nested_world.hpp>
+#include <support/saboteur.hpp>
 
 #include <nestor/bridge/memory_journal.hpp>
 
+#include <map>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -25,7 +28,13 @@ struct spec_choice {
 inline constexpr std::uint16_t static_port = 3000;
 sandbox_spec canary_spec(const spec_choice& choice);
 
-/// The journal of the tests: in memory, and it can refuse or stay silent.
+/// Servers that answer at once and limit nothing.
+nested_server::model_options quick_servers();
+
+/// Who supervises which sandbox at the moment, as far as its SUPERVISOR was heard of.
+using supervisors = std::map<sandbox_id, caf::actor_addr>;
+
+/// The journal of the tests: in memory, and it can refuse, or throw at its writer.
 class moody_journal final : public actors::journal_port {
 public:
   explicit moody_journal(actors::entropy_port& entropy) : inner_(entropy) {}
@@ -36,11 +45,17 @@ public:
     inner_.want(std::move(record), std::move(to));
   }
   void read(const sandbox_id& s, generation g, actors::reply_to to) override { inner_.read(s, g, std::move(to)); }
+  void unwant(const sandbox_id& s, actors::reply_to to) override { inner_.unwant(s, std::move(to)); }
+  void load(const sandbox_id& s, actors::reply_to to) override { inner_.load(s, std::move(to)); }
   void forget(const sandbox_id& s) override { inner_.forget(s); }
   [[nodiscard]] std::size_t bytes_held() const override { return inner_.bytes_held(); }
 
   int refuse_next = 0;                                           ///< writes that fail
   std::vector<std::pair<supervision::note, generation>> written; ///< durable, in order
+  std::optional<std::size_t> throw_in;                           ///< at the write after that many; counts down
+  std::size_t throws_left = 1;
+  bool throw_when_durable = false;
+  std::shared_ptr<supervisors> writers = std::make_shared<supervisors>();
 
 private:
   bridge::memory_journal inner_;
@@ -68,14 +83,15 @@ public:
 
   deterministic_system system;
   std::shared_ptr<nested_world> world;
+  std::shared_ptr<saboteur> sabotage;
   std::shared_ptr<moody_journal> journal;
 
   template <class Response, class Request>
-  Response ask(Request request) {
+  Response ask(Request request, int milliseconds_at_most = 100) {
     auto got = std::make_shared<std::optional<Response>>();
     actors::spawn<asker<Response, Request>>(system.system(), nullptr, front_, std::move(request), got);
     system.settle();
-    for (int i = 0; i < 100 && !*got; ++i)
+    for (int i = 0; i < milliseconds_at_most && !*got; ++i)
       system.advance(1ms);
     if (!*got)
       throw std::runtime_error{"the node did not answer"};
@@ -89,6 +105,8 @@ public:
   /// Until it is Ready, Quarantined, Unknown or ended and nothing moves.
   std::shared_ptr<const sandbox_view> run_to_rest(const sandbox_id& id, microseconds within = std::chrono::hours{1});
   [[nodiscard]] const caf::actor& front() const { return front_; }
+  /// Ends the SUPERVISOR of that sandbox, if it was heard of; with one sandbox, an empty id will do.
+  void end_supervisor(const sandbox_id& id, mishap how = mishap::supervisor_killed);
   /// Everything that was told to the observer, printed by CAF itself: searched for canaries.
   [[nodiscard]] const std::string& told() const { return *told_; }
 

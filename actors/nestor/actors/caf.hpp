@@ -41,6 +41,7 @@
 #  include <map>
 #endif
 
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -295,6 +296,9 @@ public:
 
   template <class... Ts>
   state_actor(caf::actor_config& cfg, home* lives_at, Ts&&... xs) : super(cfg, lives_at) {
+    // CAF's own handler prints what the exception says; we print nothing, and it might quote a secret.
+    this->set_exception_handler(
+      [](caf::scheduled_actor*, std::exception_ptr&) { return caf::make_error(caf::sec::runtime_error); });
     state_.emplace(this, std::forward<Ts>(xs)...);
 #if !NESTOR_CAF_MODERN
     if constexpr (detail::handles_exit<State>)

@@ -6,11 +6,11 @@ using namespace supervision;
 
 configurator::configurator(self_ptr<> self, surroundings_ptr around, caf::actor_addr supervisor, configurator_task task)
     : self_(self), around_(std::move(around)), supervisor_(std::move(supervisor)), run_(task.run),
-      runtime_(std::move(task.runtime)), plan_(std::move(task.order), around_->clock->now()) {
-  proceed();
-}
+      runtime_(std::move(task.runtime)), plan_(std::move(task.order), around_->clock->now()),
+      asks_first_(task.asks_first) {}
 
 caf::behavior configurator::make_behavior() {
+  proceed(); // here and not while it is constructed: a crash must be this actor's, not its parent's
   return {[this](io_done& done) {
             if (done.ticket != ticket_ || !request_out_)
               return;
@@ -21,8 +21,12 @@ caf::behavior configurator::make_behavior() {
             proceed();
           },
           [this](const woken& alarm) {
-            if (alarm.ticket == ticket_ && !request_out_)
+            if (alarm.ticket == ticket_ && !request_out_ && !held_)
               proceed();
+          },
+          [this](let_write) {
+            if (auto send = std::exchange(held_, std::nullopt))
+              perform(*send);
           },
           [this](wind_down) {
             winding_down_ = true;
@@ -40,6 +44,11 @@ void configurator::perform(nested::send_request& send) {
   if (send.mutates && !wrote_) {
     wrote_ = true;
     report(event::writing{run_});
+    if (asks_first_) {
+      report_step(send.at, send.timeout);
+      held_ = std::move(send);
+      return;
+    }
   }
   report_step(send.at, send.timeout);
   for (const auto& extra : runtime_->headers)

@@ -5,11 +5,14 @@
 
 #include <nestor/actors/messages.hpp>
 
+#include <optional>
+
 namespace nestor::actors {
 
 /// What a CONFIGURATOR is born with.
 struct configurator_task {
   run_number run = 0;
+  bool asks_first = false; ///< waits for `let_write` before it writes anything
   nested::push_order order;
   std::shared_ptr<const providers::runtime> runtime;
 };
@@ -41,6 +44,8 @@ private:
   bool request_out_ = false;
   bool winding_down_ = false;
   bool wrote_ = false;
+  bool asks_first_;
+  std::optional<nested::send_request> held_; ///< the first write, while it waits for the word
   step reported_ = step::count_;
   std::uint32_t reported_tries_ = 0;
   instant heard_until_{}; ///< the supervisor expects no word before that

@@ -20,7 +20,7 @@ struct configure_sandbox {
   sandbox_id id;
   std::shared_ptr<const nested::configuration> configuration;
 };
-/// Wants it gone. Answered by `accepted` at once; again and again, too.
+/// Wants it gone. Answered by `accepted` once that is durable; again and again, too.
 struct destroy_sandbox {
   sandbox_id id;
 };
@@ -80,6 +80,11 @@ struct status_changed {
 struct life_ended {
   std::shared_ptr<const sandbox_view> view;
 };
+/// The last word of a SUPERVISOR that dies with a CONFIGURATOR at work: its successor waits until that one has ended.
+struct child_left {
+  sandbox_id id;
+  caf::actor configurator;
+};
 /// `result` running: it began; else it ended. `why` only with `failed`.
 struct step_changed {
   sandbox_id id;
@@ -112,6 +117,8 @@ struct provider_report {
 // -- SUPERVISOR ↔ CONFIGURATOR --------------------------------------------------------------------
 /// End, but first let the request that is out come back: one request in flight per runtime, always.
 struct wind_down {};
+/// What it is about to write is durable as something that may be there.
+struct let_write {};
 struct run_report {
   run_number run = 0;
   supervision::any_event what;
@@ -141,6 +148,12 @@ struct journal_done {
 struct wanted_loaded {
   std::uint64_t ticket = 0;
   std::shared_ptr<const wanted_record> wanted;
+};
+
+/// `found` is empty when the journal could not be read.
+struct records_loaded {
+  std::uint64_t ticket = 0;
+  std::optional<sandbox_records> found;
 };
 
 // -- TIMER WHEEL ----------------------------------------------------------------------------------
@@ -187,18 +200,21 @@ void dedicate(caf::actor_system_config& cfg);
   X(hand_out_access) \
   X(status_changed) \
   X(life_ended) \
+  X(child_left) \
   X(step_changed) \
   X(do_provision) \
   X(do_look_up) \
   X(do_destroy) \
   X(provider_report) \
   X(wind_down) \
+  X(let_write) \
   X(run_report) \
   X(run_step) \
   X(io_done) \
   X(process_gone) \
   X(journal_done) \
   X(wanted_loaded) \
+  X(records_loaded) \
   X(wake_at) \
   X(woken) \
   X(wheel_turns)

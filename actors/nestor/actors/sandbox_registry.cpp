@@ -1,6 +1,5 @@
 #include <nestor/actors/sandbox_registry.hpp>
 
-#include <nestor/actors/supervisor.hpp>
 #include <nestor/http/url.hpp>
 
 #include <array>
@@ -39,7 +38,10 @@ caf::behavior sandbox_registry::make_behavior() {
           [this](const journal_done& done) { on_durable(done); },
           [this](wanted_loaded& loaded) { on_loaded(loaded); },
           [this](const status_changed& now) { on_status(now); },
-          [this](life_ended& ended) { on_ended(ended); }};
+          [this](life_ended& ended) { on_ended(ended); },
+          [this](child_left& left) { on_child_left(left); },
+          [this](const woken& alarm) { on_woken(alarm); },
+          [this](records_loaded& loaded) { on_records(loaded); }};
 }
 
 void sandbox_registry::handle_exit(const caf::exit_msg& msg) {
@@ -47,7 +49,7 @@ void sandbox_registry::handle_exit(const caf::exit_msg& msg) {
   for (auto& [id, e] : sandboxes_)
     if (e.supervisor)
       self_->send_exit(e.supervisor, caf::exit_reason::user_shutdown);
-  if (msg.reason == caf::exit_reason::kill || alive_ == 0)
+  if (msg.reason == caf::exit_reason::kill || supervised_ == 0)
     self_->quit(msg.reason);
 }
 
@@ -101,7 +103,7 @@ caf::result<accepted> sandbox_registry::on_create(create_sandbox& request) {
   e.wanted = record;
   auto ticket = ++ticket_;
   promise<accepted> answer{self_};
-  pending_.emplace(ticket, pending_change{id, nullptr, nullptr, answer});
+  pending_.emplace(ticket, pending_change{id, matter::creates, nullptr, nullptr, answer});
   around_->journal->want(*record, {self_->address(), ticket});
   return answer.result();
 }
@@ -112,9 +114,8 @@ void sandbox_registry::on_durable(const journal_done& done) {
     return;
   auto& change = found.mapped();
   auto& e = sandboxes_[change.id];
-  bool creating = change.wanted == nullptr;
   if (!done.durable) {
-    if (creating) {
+    if (change.what == matter::creates) {
       names_.erase(e.name);
       addresses_.erase(e.address);
       sandboxes_.erase(change.id);
@@ -122,31 +123,46 @@ void sandbox_registry::on_durable(const journal_done& done) {
     }
     return change.answer->deliver(refused(errc::journal_unavailable, "what is wanted could not be made durable"));
   }
-  if (creating) {
-    change.answer->deliver(accepted{change.id, 1, std::nullopt});
-    return born(change.id);
-  }
-  e.number = change.wanted->number;
+  if (change.what == matter::configures)
+    e.number = change.wanted->number;
   change.answer->deliver(accepted{change.id, e.number, std::nullopt});
-  if (e.supervisor)
-    self_->tell(e.supervisor, new_configuration{change.wanted->number, change.wanted->spec});
+  switch (change.what) {
+    case matter::creates: return born(change.id);
+    case matter::configures:
+      if (e.supervisor)
+        self_->tell(e.supervisor, new_configuration{change.wanted->number, change.wanted->spec});
+      return;
+    case matter::ends:
+      e.unwanted = true;
+      if (e.supervisor)
+        self_->tell(e.supervisor, end_life{});
+  }
 }
 
 void sandbox_registry::born(const sandbox_id& id) {
-  auto found = sandboxes_.find(id);
-  auto& e = found->second;
-  const auto* provider = providers::of_kind(e.wanted->spec->provider);
-  e.supervisor = spawn<supervisor>(self_, around_, self_->address(), life{id, std::move(e.wanted), provider, random()});
-  self_->on_down(e.supervisor, [this, key = &found->first](const caf::error&) { on_supervisor_down(*key); });
+  auto wanted = std::move(sandboxes_[id].wanted);
+  const auto* provider = providers::of_kind(wanted->spec->provider);
+  supervise(id, life{id, std::move(wanted), provider, random(), nullptr});
   waiting_.push_back(id);
   start_next();
+}
+
+void sandbox_registry::supervise(const sandbox_id& id, life born) {
+  auto found = sandboxes_.find(id);
+  auto& e = found->second;
+  e.supervisor = spawn<supervisor>(self_, around_, self_->address(), std::move(born));
+  ++supervised_;
+  self_->on_down(e.supervisor, [this, key = &found->first](const caf::error&) { on_supervisor_down(*key); });
+  if (draining_)
+    self_->tell(e.supervisor, end_life{});
 }
 
 void sandbox_registry::start_next() {
   while (!waiting_.empty() && starting_ < limits_.starting_max) {
     auto found = sandboxes_.find(waiting_.front());
     waiting_.pop_front();
-    if (found == sandboxes_.end() || found->second.word != status::queued || !found->second.supervisor)
+    if (found == sandboxes_.end() || found->second.word != status::queued || !found->second.supervisor ||
+        found->second.starting)
       continue;
     found->second.starting = true;
     ++starting_;
@@ -167,14 +183,15 @@ caf::result<accepted> sandbox_registry::on_configure(configure_sandbox& request)
   auto found = sandboxes_.find(request.id);
   if (found == sandboxes_.end())
     return refused(errc::not_found, request.id.text);
-  if (!found->second.supervisor)
-    return refused(errc::conflict, "the sandbox has ended");
+  if (found->second.last || found->second.unwanted)
+    return refused(errc::conflict, found->second.last ? "the sandbox has ended" : "its end was requested");
   for (const auto& [ticket, change] : pending_)
     if (change.id == request.id)
       return refused(errc::conflict, "another change of it is being made durable; try again");
   auto ticket = ++ticket_;
   promise<accepted> answer{self_};
-  pending_.emplace(ticket, pending_change{request.id, std::move(request.configuration), nullptr, answer});
+  pending_.emplace(ticket,
+                   pending_change{request.id, matter::configures, std::move(request.configuration), nullptr, answer});
   around_->journal->read(request.id, found->second.number, {self_->address(), ticket});
   return answer.result();
 }
@@ -195,21 +212,27 @@ void sandbox_registry::on_loaded(wanted_loaded& loaded) {
   around_->journal->want(*change.wanted, {self_->address(), loaded.ticket});
 }
 
-accepted sandbox_registry::on_destroy(const destroy_sandbox& request) {
+caf::result<accepted> sandbox_registry::on_destroy(const destroy_sandbox& request) {
   auto found = sandboxes_.find(request.id);
   if (found == sandboxes_.end())
     return refused(errc::not_found, request.id.text);
-  if (found->second.supervisor)
-    self_->tell(found->second.supervisor, end_life{});
-  return accepted{request.id, found->second.number, std::nullopt};
+  if (found->second.last || found->second.unwanted)
+    return accepted{request.id, found->second.number, std::nullopt};
+  auto ticket = ++ticket_;
+  promise<accepted> answer{self_};
+  pending_.emplace(ticket, pending_change{request.id, matter::ends, nullptr, nullptr, answer});
+  around_->journal->unwant(request.id, {self_->address(), ticket});
+  return answer.result();
 }
 
 caf::result<sandbox_seen> sandbox_registry::on_get(const get_sandbox& request) {
   auto found = sandboxes_.find(request.id);
   if (found == sandboxes_.end())
     return sandbox_seen{nullptr, refusal(errc::not_found, request.id.text)};
-  if (!found->second.supervisor)
+  if (found->second.last)
     return sandbox_seen{found->second.last, std::nullopt};
+  if (!found->second.supervisor)
+    return sandbox_seen{view_meanwhile(request.id, found->second), std::nullopt};
   return self_->pass_on<sandbox_seen>(found->second.supervisor, look_at_it{});
 }
 
@@ -217,8 +240,10 @@ caf::result<access> sandbox_registry::on_access(const get_access& request) {
   auto found = sandboxes_.find(request.id);
   if (found == sandboxes_.end())
     return access{{}, {}, 0, refusal(errc::not_found, request.id.text)};
-  if (!found->second.supervisor)
+  if (found->second.last)
     return access{{}, {}, 0, refusal(errc::conflict, "the sandbox has ended")};
+  if (!found->second.supervisor)
+    return access{{}, {}, 0, refusal(errc::conflict, "the sandbox is Unknown: its supervisor is being restarted")};
   return self_->pass_on<access>(found->second.supervisor, hand_out_access{});
 }
 
@@ -259,6 +284,18 @@ void sandbox_registry::on_supervisor_down(const sandbox_id& id) {
     return;
   auto& e = found->second;
   e.supervisor = nullptr;
+  --supervised_;
+  if (e.last)
+    bury(id, e);
+  else if (!closing_)
+    on_crash(id, e);
+  if (closing_ && supervised_ == 0)
+    self_->quit();
+}
+
+/// It has ended, and its last view says how.
+void sandbox_registry::bury(const sandbox_id& id, entry& e) {
+  e.crashed.reset();
   free_slot(e);
   names_.erase(e.name);
   addresses_.erase(e.address);
@@ -266,12 +303,10 @@ void sandbox_registry::on_supervisor_down(const sandbox_id& id) {
   around_->journal->forget(id);
   ended_.push_back(id);
   forget_oldest();
-  if (alive_ != 0)
-    return;
-  if (draining_)
+  if (alive_ == 0 && draining_) {
     draining_->deliver(drained{0});
-  if (draining_ || closing_)
     self_->quit();
+  }
 }
 
 void sandbox_registry::forget_oldest() {

@@ -1,12 +1,15 @@
 // SANDBOX REGISTRY, the NODE's front door: knows every sandbox, spawns one SUPERVISOR for each, admits as many starts
-// at once as the node can carry and queues the rest in order. What it accepts is durable before it says so. Ended
-// sandboxes stay readable, the latest ones.
+// at once as the node can carry and queues the rest in order. What it accepts is durable before it says so. A SUPERVISOR
+// that dies without a last word is followed by another one, which goes on from the journal's records; meanwhile people
+// read Unknown. Ended sandboxes stay readable, the latest ones.
 #pragma once
 
 #include <nestor/actors/messages.hpp>
+#include <nestor/actors/supervisor.hpp>
 
 #include <deque>
 #include <map>
+#include <memory>
 #include <set>
 #include <unordered_map>
 
@@ -29,6 +32,14 @@ public:
   void handle_exit(const caf::exit_msg& msg);
 
 private:
+  /// Of a sandbox whose SUPERVISOR died at least once.
+  struct crashes {
+    std::uint32_t all = 0;
+    std::uint32_t in_a_row = 0;
+    std::uint64_t ticket = 0; ///< of the revival under way; 0 = none
+    instant revived{};
+    caf::actor configurator; ///< of the dead one: its last request may still be out
+  };
   struct entry {
     caf::actor supervisor;
     std::shared_ptr<const wanted_record> wanted; ///< until it is durable and its supervisor has it
@@ -37,10 +48,14 @@ private:
     status word = status::queued;
     generation number = 1;
     bool starting = false;                    ///< holds one of the slots
+    bool unwanted = false;                    ///< its end was requested, durably
     std::shared_ptr<const sandbox_view> last; ///< once it has ended
+    std::unique_ptr<crashes> crashed;
   };
+  enum class matter { creates, configures, ends };
   struct pending_change {
     sandbox_id id;
+    matter what = matter::creates;
     std::shared_ptr<const nested::configuration> configuration;
     std::shared_ptr<const wanted_record> wanted;
     std::optional<promise<accepted>> answer;
@@ -48,7 +63,7 @@ private:
 
   caf::result<accepted> on_create(create_sandbox& request);
   caf::result<accepted> on_configure(configure_sandbox& request);
-  accepted on_destroy(const destroy_sandbox& request);
+  caf::result<accepted> on_destroy(const destroy_sandbox& request);
   caf::result<sandbox_seen> on_get(const get_sandbox& request);
   caf::result<access> on_access(const get_access& request);
   caf::result<drained> on_drain();
@@ -57,9 +72,19 @@ private:
   void on_status(const status_changed& now);
   void on_ended(life_ended& ended);
   void on_supervisor_down(const sandbox_id& id);
+  void bury(const sandbox_id& id, entry& e);
+
+  // -- after a crash (sandbox_registry_revival.cpp)
+  void on_crash(const sandbox_id& id, entry& e);
+  void on_child_left(child_left& left);
+  void on_woken(const woken& alarm);
+  void on_records(records_loaded& loaded);
+  void revive(const sandbox_id& id, entry& e, sandbox_records records);
+  [[nodiscard]] std::shared_ptr<const sandbox_view> view_meanwhile(const sandbox_id& id, const entry& e) const;
 
   std::optional<failure> fault_of(const sandbox_spec& spec, std::string& address) const;
   void born(const sandbox_id& id);
+  void supervise(const sandbox_id& id, life born);
   void start_next();
   void free_slot(entry& e);
   void forget_oldest();
@@ -74,11 +99,13 @@ private:
   std::deque<sandbox_id> waiting_;
   std::deque<sandbox_id> ended_;
   std::size_t starting_ = 0;
-  std::size_t alive_ = 0;
+  std::size_t alive_ = 0;      ///< sandboxes that have not ended
+  std::size_t supervised_ = 0; ///< … and have a SUPERVISOR
   std::uint64_t ticket_ = 0;
   std::map<std::uint64_t, pending_change> pending_;
+  std::map<std::uint64_t, sandbox_id> reviving_;
   std::optional<promise<drained>> draining_;
-  bool closing_ = false; ///< told to end: it does when its last supervisor has
+  bool closing_ = false; ///< told to end: it does when its last SUPERVISOR has
 };
 
 } // namespace nestor::actors

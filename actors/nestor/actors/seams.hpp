@@ -13,7 +13,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
+#include <vector>
 
 namespace nestor::actors {
 
@@ -36,11 +38,11 @@ public:
 struct actual_record {
   sandbox_id sandbox;
   std::uint64_t revision = 0;
-  supervision::note what{};
-  attempt number = 0;
-  incarnation fence = 0;
-  generation confirmed = 0;
+  supervision::memo kept;
   std::string dialect;
+  nested::evidence strength = nested::evidence::none;
+  std::optional<instant> configured_since; ///< on this boot's clock
+  wall_time provisioned_at;
   std::shared_ptr<const providers::runtime> runtime;
   std::shared_ptr<const nested::delivery> holds;
 };
@@ -52,7 +54,15 @@ struct wanted_record {
   std::shared_ptr<const sandbox_spec> spec;
 };
 
-/// Durable records. Answers with `journal_done`, or `wanted_loaded` for a read.
+/// All that is kept of one sandbox.
+struct sandbox_records {
+  std::shared_ptr<const actual_record> actual;              ///< null: its owner never recorded anything
+  std::vector<std::shared_ptr<const wanted_record>> wanted; ///< the latest generations, oldest first
+  bool unwanted = false;
+};
+
+/// Durable records, read and written in the order they were asked for. Answers with `journal_done`, `wanted_loaded` for
+/// a read, `records_loaded` for a load.
 class journal_port {
 public:
   virtual ~journal_port() = default;
@@ -62,6 +72,10 @@ public:
   virtual void want(wanted_record record, reply_to to) = 0;
   /// One generation of a sandbox; a generation that is no longer kept is answered empty.
   virtual void read(const sandbox_id& sandbox, generation number, reply_to to) = 0;
+  /// Its end is wanted. Never taken back.
+  virtual void unwant(const sandbox_id& sandbox, reply_to to) = 0;
+  /// Everything, to go on where a SUPERVISOR died.
+  virtual void load(const sandbox_id& sandbox, reply_to to) = 0;
   /// Nothing of that sandbox is needed any more.
   virtual void forget(const sandbox_id& sandbox) = 0;
   /// Bytes that the journal itself holds in memory.

@@ -3,6 +3,7 @@
 #include <nestor/actors/configurator.hpp>
 #include <nestor/actors/provider_auth.hpp>
 #include <nestor/core/redact.hpp>
+#include <nestor/supervision/resume.hpp>
 
 #include <algorithm>
 
@@ -11,9 +12,6 @@ namespace nestor::actors {
 using namespace supervision;
 
 namespace {
-
-// Session keys: 256 bits, as text that is legal in a header and an environment.
-constexpr std::size_t session_key_bytes = 32;
 
 policy policy_of(const sandbox_spec& spec, const providers::provider& provider) {
   policy p;
@@ -30,14 +28,21 @@ policy policy_of(const sandbox_spec& spec, const providers::provider& provider) 
   return p;
 }
 
-secret make_session_key(entropy_port& entropy) {
+/// Derived and not drawn, so that a runtime that is found again after a crash is spoken to with the key it was given:
+/// 252 bits, a new one for each create, as text that is legal in a header and an environment.
+secret session_key_of(const providers::labels& stamp, const nested::digest_key& key) {
   constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-  std::array<std::uint8_t, session_key_bytes * 8 / 6 + 1> bytes{};
-  entropy.fill(bytes);
+  auto digest = nested::digest_of(
+    "session key of " + stamp.installation.text + "/" + stamp.sandbox.text + "/" + std::to_string(stamp.number), key);
   std::string text;
-  for (auto b : bytes)
-    text += alphabet[b & 63U];
-  wipe(bytes.data(), bytes.size());
+  std::uint32_t held = 0;
+  unsigned bits = 0;
+  for (auto byte : digest.bytes) {
+    held = held << 8U | byte;
+    for (bits += 8; bits >= 6; bits -= 6)
+      text += alphabet[held >> (bits - 6) & 63U];
+  }
+  wipe(digest.bytes.data(), digest.bytes.size());
   return secret{std::move(text)};
 }
 
@@ -52,17 +57,34 @@ bool needs_configuration(nested::purpose why) {
 } // namespace
 
 supervisor::supervisor(self_ptr<> self, surroundings_ptr around, caf::actor_addr registry, life born)
-    : self_(self), around_(std::move(around)), registry_(std::move(registry)), id_(std::move(born.id)),
-      provider_(born.provider), policy_(policy_of(*born.wanted->spec, *born.provider)), wanted_(std::move(born.wanted)),
-      shown_name_(wanted_->spec->name), alive_path_(wanted_->spec->runtime->alive_path),
-      step_timeout_(wanted_->spec->policy.step_timeout) {
+    : self_(self), around_(std::move(around)), registry_(std::move(registry)), before_(std::move(born.before)),
+      id_(std::move(born.id)), provider_(born.provider), policy_(policy_of(*born.wanted->spec, *born.provider)),
+      wanted_(std::move(born.wanted)), shown_name_(wanted_->spec->name),
+      alive_path_(wanted_->spec->runtime->alive_path), step_timeout_(wanted_->spec->policy.step_timeout) {
   machine_.seed = born.seed;
   machine_.wanted = wanted_->number;
-  begin(step::queue);
-  feed(event::enqueued{});
 }
 
-caf::behavior supervisor::make_behavior() {
+/// However it ended, its children end with it. What PROVIDER_AUTH asked for is looked for by the next SUPERVISOR; a
+/// CONFIGURATOR's request must come back before another one may go out.
+supervisor::~supervisor() {
+  if (auth_)
+    caf::anon_send_exit(auth_, caf::exit_reason::kill);
+  if (!configurator_)
+    return;
+  tell_from_outside(configurator_, wind_down{});
+  if (auto registry = caf::actor_cast<caf::actor>(registry_))
+    tell_from_outside(registry, child_left{id_, configurator_});
+}
+
+caf::behavior
+supervisor::make_behavior() { // what may throw happens here: in the constructor it would be the REGISTRY's
+  if (auto before = std::exchange(before_, nullptr)) {
+    go_on(*before);
+  } else {
+    begin(step::queue);
+    feed(event::enqueued{});
+  }
   return {[this](start_life) { feed(event::started{}); },
           [this](new_configuration& wanted) {
             bool removing = holds_ && nested::removes(*holds_, *wanted.spec->configuration);
@@ -97,11 +119,42 @@ caf::behavior supervisor::make_behavior() {
 void supervisor::handle_exit(const caf::exit_msg& msg) {
   for (auto* each : {&configurator_, &auth_})
     if (*each)
-      self_->send_exit(*each, caf::exit_reason::user_shutdown);
+      self_->send_exit(std::exchange(*each, nullptr), caf::exit_reason::user_shutdown);
   self_->quit(msg.reason);
 }
 
 // -- the machine ----------------------------------------------------------------------------------
+
+/// From what the journal kept. Since then every newer generation may have been written, in whole or in part.
+void supervisor::go_on(const earlier_lives& before) {
+  told_word_ = status::unknown; // the REGISTRY said so
+  left_behind left{std::nullopt, wanted_->number, before.records.unwanted, before.count, machine_.seed};
+  if (const auto& last = before.records.actual) {
+    left.last = last->kept;
+    dialect_ = last->dialect;
+    strength_ = last->strength;
+    configured_since_ = last->configured_since;
+    provisioned_at_ = last->provisioned_at;
+    runtime_ = last->runtime;
+    holds_ = last->holds;
+  }
+  machine_ = resume(policy_, left, around_->clock->now());
+  bool ours = machine_.open && !machine_.create_out;
+  for (const auto& each : before.records.wanted)
+    if (ours && each->number > machine_.observed)
+      may_hold(*each->spec->configuration);
+  if (ours && runtime_->process)
+    around_->io->watch(*runtime_->process, {self_->address(), machine_.number});
+  configurator_ = before.configurator;
+  if (configurator_) {
+    configurator_ending_ = true;
+    watch_configurator();
+  }
+  if (machine_.now == phase::queued)
+    return begin(step::queue), publish(), arm();
+  show_steps(phase::queued, event::tick{});
+  feed(event::tick{});
+}
 
 void supervisor::feed(const any_event& e) {
   auto before = machine_.now;
@@ -167,21 +220,25 @@ void supervisor::perform(const command::start_run& c) {
     launch_run();
 }
 
-void supervisor::perform(const command::stop_run&) {
+void supervisor::perform(const command::let_write& c) {
+  if (configurator_ && !configurator_ending_ && c.number == machine_.run)
+    self_->tell(configurator_, let_write{});
+}
+
+void supervisor::perform(const command::stop_run& c) {
   next_run_.reset();
   if (!configurator_)
     return;
-  if (!std::exchange(configurator_ending_, true))
+  if (!std::exchange(configurator_ending_, true) && !c.hung)
     self_->tell(configurator_, wind_down{});
-  else // it was asked before and is still there
+  if (c.hung) // it, or the one before that it waits for
     self_->send_exit(configurator_, caf::exit_reason::kill);
 }
 
 void supervisor::perform(const command::record& c) {
-  actual_record record{id_, c.revision, c.what, machine_.number, machine_.fence, 0, dialect_, runtime_, holds_};
-  if (c.what == note::confirmed)
-    record.confirmed = machine_.run_target;
-  around_->journal->write(std::move(record), {self_->address(), c.revision});
+  around_->journal->write(
+    actual_record{id_, c.revision, c.kept, dialect_, strength_, configured_since_, provisioned_at_, runtime_, holds_},
+    {self_->address(), c.revision});
 }
 
 void supervisor::perform(const command::finish&) {
@@ -196,7 +253,7 @@ void supervisor::perform(const command::finish&) {
 providers::provision_order supervisor::order_for(attempt number) {
   providers::provision_order order{{around_->journal->installation(), id_, number}, wanted_->spec->runtime, {}};
   if (!policy_.withdraws)
-    order.session_key = make_session_key(*around_->entropy);
+    order.session_key = session_key_of(order.stamp, *around_->journal->key());
   return order;
 }
 
@@ -232,8 +289,12 @@ void supervisor::launch_run() {
   next_run_.reset();
   pushing_ = needs_configuration(run.why) ? wanted_->spec->configuration : nullptr;
   configurator_ending_ = false;
-  configurator_ =
-    spawn<configurator>(self_, around_, self_->address(), configurator_task{run.number, push_order_for(run), runtime_});
+  configurator_ = spawn<configurator>(self_, around_, self_->address(),
+                                      configurator_task{run.number, run.asks_first, push_order_for(run), runtime_});
+  watch_configurator();
+}
+
+void supervisor::watch_configurator() {
   self_->on_down(configurator_, [this](const caf::error&) { configurator_down(); });
 }
 

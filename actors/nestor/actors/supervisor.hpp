@@ -2,18 +2,29 @@
 // come out; it decides nothing itself. It owns two children, PROVIDER_AUTH and CONFIGURATOR, one at work at a time, and
 // is the only writer of its sandbox's `actual` record. Idle, it is one actor without plaintext: what is wanted is read
 // from the journal when it is needed.
+//
+// It may die at any moment, of an exception or of an exit message: its children end with it, and the REGISTRY starts
+// another one with what the journal kept.
 #pragma once
 
 #include <nestor/actors/messages.hpp>
 
 namespace nestor::actors {
 
+/// What earlier SUPERVISORs of the sandbox left.
+struct earlier_lives {
+  sandbox_records records;
+  std::uint32_t count = 1;
+  caf::actor configurator; ///< may still have a request out; ends by itself
+};
+
 /// What a SUPERVISOR is born with.
 struct life {
   sandbox_id id;
   std::shared_ptr<const wanted_record> wanted;
   const providers::provider* provider = nullptr;
-  std::uint64_t seed = 1; ///< of its jitter
+  std::uint64_t seed = 1;                      ///< of its jitter
+  std::shared_ptr<const earlier_lives> before; ///< null: it is the first
 };
 
 class supervisor {
@@ -22,11 +33,15 @@ public:
   static constexpr const char* name = "nestor.supervisor";
 
   supervisor(self_ptr<> self, surroundings_ptr around, caf::actor_addr registry, life born);
+  ~supervisor();
+  supervisor(const supervisor&) = delete;
+  supervisor& operator=(const supervisor&) = delete;
   caf::behavior make_behavior();
   void handle_exit(const caf::exit_msg& msg);
 
 private:
   // -- the machine
+  void go_on(const earlier_lives& before);
   void feed(const supervision::any_event& e);
   void perform(const supervision::command::authenticate&);
   void perform(const supervision::command::release_auth&);
@@ -34,7 +49,8 @@ private:
   void perform(const supervision::command::look_up& c);
   void perform(const supervision::command::destroy& c);
   void perform(const supervision::command::start_run& c);
-  void perform(const supervision::command::stop_run&);
+  void perform(const supervision::command::let_write& c);
+  void perform(const supervision::command::stop_run& c);
   void perform(const supervision::command::record& c);
   void perform(const supervision::command::finish&);
   void arm();
@@ -45,6 +61,7 @@ private:
   void on_run_step(const run_step& word);
   void own(std::shared_ptr<const providers::runtime> found, attempt number);
   void launch_run();
+  void watch_configurator();
   void configurator_down();
   [[nodiscard]] providers::provision_order order_for(attempt number);
   [[nodiscard]] nested::push_order push_order_for(const supervision::command::start_run& run);
@@ -67,6 +84,7 @@ private:
   self_ptr<> self_;
   surroundings_ptr around_;
   caf::actor_addr registry_;
+  std::shared_ptr<const earlier_lives> before_; ///< until it has gone on from there
   sandbox_id id_;
   const providers::provider* provider_;
   supervision::policy policy_;

@@ -109,6 +109,28 @@ void memory_journal::read(const sandbox_id& sandbox, generation number, actors::
   answer(to, actors::wanted_loaded{to.ticket, std::move(found)});
 }
 
+void memory_journal::unwant(const sandbox_id& sandbox, actors::reply_to to) {
+  {
+    std::lock_guard lock{mutex_};
+    records_[sandbox].unwanted = true;
+  }
+  answer(to, actors::journal_done{to.ticket, true});
+}
+
+void memory_journal::load(const sandbox_id& sandbox, actors::reply_to to) {
+  actors::sandbox_records found;
+  {
+    std::lock_guard lock{mutex_};
+    if (auto at = records_.find(sandbox); at != records_.end()) {
+      found.wanted = at->second.wanted;
+      found.unwanted = at->second.unwanted;
+      if (at->second.actual.revision != 0)
+        found.actual = std::make_shared<actors::actual_record>(at->second.actual);
+    }
+  }
+  answer(to, actors::records_loaded{to.ticket, std::move(found)});
+}
+
 void memory_journal::forget(const sandbox_id& sandbox) {
   std::lock_guard lock{mutex_};
   records_.erase(sandbox);
@@ -120,6 +142,8 @@ std::size_t memory_journal::bytes_held() const {
   for (const auto& [id, record] : records_) {
     bytes += block(sizeof record + sizeof id + 2 * sizeof(void*)) + 2 * text(id.text) + sizeof(void*);
     bytes += block(record.wanted.capacity() * sizeof(void*) * 2);
+    if (record.actual.kept.why)
+      bytes += block(shared_head + sizeof *record.actual.kept.why) + text(record.actual.kept.why->cause);
     if (record.actual.runtime)
       bytes += bytes_of(*record.actual.runtime);
     if (record.actual.holds)

@@ -21,6 +21,8 @@ public:
   void write(actors::actual_record record, actors::reply_to to) override;
   void want(actors::wanted_record record, actors::reply_to to) override;
   void read(const sandbox_id& sandbox, generation number, actors::reply_to to) override;
+  void unwant(const sandbox_id& sandbox, actors::reply_to to) override;
+  void load(const sandbox_id& sandbox, actors::reply_to to) override;
   void forget(const sandbox_id& sandbox) override;
   [[nodiscard]] std::size_t bytes_held() const override;
 
@@ -28,6 +30,7 @@ private:
   struct kept {
     actors::actual_record actual;
     std::vector<std::shared_ptr<const actors::wanted_record>> wanted; ///< the latest generations, oldest first
+    bool unwanted = false;
   };
 
   installation_id installation_;

@@ -97,7 +97,7 @@ std::vector<condition> conditions_of(const supervision::state& s, const supervis
     {"Authenticated", as_truth(s.number > 0), reason, {}},
     {"Provisioned", s.create_out ? truth::unknown : as_truth(s.open), reason, {}},
     {"Alive", alive_of(s), reason, {}},
-    {"Configured", as_truth(s.observed != 0 && !s.lapsed && !s.dirty), reason, {}},
+    {"Configured", s.doubted ? truth::unknown : as_truth(s.observed != 0 && !s.lapsed && !s.dirty), reason, {}},
     {"Ready", ready, ready == truth::yes ? std::string_view{"configured"} : reason, serving ? std::string{} : message},
     {"Updated", updated, s.update_refused ? reason : supervision::name_of(s.now),
      s.update_refused ? message : std::string{}},

@@ -6,8 +6,9 @@
 //   the ladder, and every deadline (`due`). Time is a parameter; the shell wakes it at `next_due`.
 //
 //   The journal is in the machine: an intent is durable before the create goes out, a confirmation is durable before
-//   the sandbox is Ready, proven absence is durable before it is Destroyed. A record that fails is written again;
-//   nothing is acted on meanwhile.
+//   the sandbox is Ready, proven absence is durable before it is Destroyed; where a server is not ours, that something
+//   of ours may be in it is durable before the first write. A record that fails is written again; nothing is acted on
+//   meanwhile. Each record carries a `memo`: what `resume` needs when the machine is lost with its SUPERVISOR.
 //
 //   The ladder before the first Ready: the step is retried (inside the run) → the configuration is restarted → the
 //   runtime is replaced after back-off → the sandbox is given up, its runtime destroyed. After the first Ready
@@ -32,6 +33,7 @@
 #include <array>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <variant>
@@ -74,8 +76,33 @@ enum class timer : std::uint8_t {
 };
 
 /// What a record says happened.
-enum class note : std::uint8_t { intent, runtime, confirmed, absent, closed };
+enum class note : std::uint8_t {
+  intent,      ///< a create goes out once this is durable
+  runtime,     ///< it brought a runtime
+  touched,     ///< a server that is not ours is written to once this is durable
+  confirmed,   ///< a generation is served once this is durable
+  quarantined, ///< the runtime is kept, not served
+  doomed,      ///< it was given up; its runtime ends
+  absent,      ///< nothing is left of the latest create
+  closed,      ///< … and no other follows
+  count_
+};
 std::string_view name_of(note n);
+
+/// What one record keeps of the machine: enough to go on after its SUPERVISOR died at any moment. See resume.hpp.
+struct memo {
+  note what{};
+  attempt number = 0;
+  bool open = false;                  ///< that create may have brought a runtime that is not proven absent
+  bool create_out = false;            ///< … whether it did is not known
+  bool touched = false;               ///< its nested server, which is not ours, may hold something of ours
+  bool doomed = false;                ///< it will end and not come back
+  bool refused = false;               ///< `wanted` was refused; `observed` was restored
+  std::uint8_t replaced = 0;          ///< replacements spent
+  generation wanted = 0;              ///< when this was written
+  generation observed = 0;            ///< confirmed on this runtime; 0 = none
+  std::shared_ptr<const failure> why; ///< only of what was refused, quarantined or doomed
+};
 
 // -- events ---------------------------------------------------------------------------------------
 namespace event {
@@ -124,7 +151,7 @@ struct progressed {
 }; ///< the run is alive; next word within that time
 struct writing {
   run_number of;
-}; ///< from now on the server may hold something of ours
+}; ///< the server may hold something of ours from now on, or from `let_write` on
 struct run_confirmed {
   run_number of;
   bool another_server;
@@ -170,21 +197,27 @@ struct start_run {
   nested::purpose why;
   run_number number;
   generation target;
+  bool asks_first; ///< before its first write it says `writing` and waits for `let_write`
 };
-struct stop_run {};
+struct let_write {
+  run_number number;
+};
+struct stop_run {
+  bool hung; ///< it missed its deadline: there is nothing left to wait for
+};
 struct record {
   std::uint64_t revision;
-  note what;
+  memo kept;
 };
 struct finish {}; ///< nothing is left to do, ever
 } // namespace command
 
 using any_command =
   std::variant<command::authenticate, command::release_auth, command::provision, command::look_up, command::destroy,
-               command::start_run, command::stop_run, command::record, command::finish>;
+               command::start_run, command::let_write, command::stop_run, command::record, command::finish>;
 
 // -- policy and state -----------------------------------------------------------------------------
-/// Fixed for a sandbox. Defaults carry their reasons in lifecycle.cpp's `limits`.
+/// Fixed for a sandbox. The machine's own limits are in internal/turn.hpp.
 struct policy {
   milliseconds queue_within{1'800'000};
   milliseconds ready_within{120'000};
@@ -213,25 +246,28 @@ struct state {
   attempt number = 0;      ///< the latest create, counted from 1
   bool open = false;       ///< that create may have brought a runtime that is not proven absent
   bool create_out = false; ///< … and its answer is still owed
-  bool touched = false;    ///< its nested server may hold something of ours
+  bool touched = false;    ///< its nested server, which is not ours, may hold something of ours
 
   // fences
   incarnation fence = 0;
   run_number run = 0;                     ///< number of the latest run
   std::optional<nested::purpose> running; ///< a CONFIGURATOR is at work
   generation run_target = 0;              ///< … pushing this generation
+  step run_at = step::alive;              ///< … and was last heard of at this step
   enum class auth_state : std::uint8_t { none, asked, held } auth = auth_state::none;
   bool provider_asked = false; ///< a look-up or destroy awaits its answer
   std::uint64_t look = 0;      ///< number of the latest look-up
   bool last_look = false;      ///< … it was asked late enough to prove absence
   std::uint64_t revision = 0;  ///< latest record written
   std::uint64_t awaited = 0;   ///< record that must be durable before going on; 0 = none
+  std::uint64_t touch = 0;     ///< record that must be durable before the run may write; 0 = none
 
   // what was confirmed
   generation observed = 0;     ///< confirmed and durable; 0 = none
   bool was_ready = false;      ///< on this runtime
   bool dirty = false;          ///< a push began after the last confirmation: the server may hold a mixture
   bool lapsed = false;         ///< the server is known not to hold `observed` any more
+  bool doubted = false;        ///< resumed: it must be read back before `observed` is served again
   bool update_refused = false; ///< `wanted` was refused; `observed` was restored
   bool removing = false;       ///< the running update takes something away
 
