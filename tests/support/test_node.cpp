@@ -1,5 +1,6 @@
 #include <support/test_node.hpp>
 
+#include <nestor/actors/provider_desk.hpp>
 #include <nestor/actors/sandbox_registry.hpp>
 #include <nestor/actors/timer_wheel.hpp>
 
@@ -98,6 +99,7 @@ test_node::test_node(nested_server::model_options servers) {
   around->clock = std::make_shared<test_clock>(system);
   around->entropy = entropy;
   around->timers = timers_ = actors::spawn<actors::timer_wheel>(system.system(), nullptr, around->clock);
+  around->desk = desk_ = actors::spawn<actors::provider_desk>(system.system(), nullptr, around);
   around->observer = actors::spawn<listener>(system.system(), nullptr, told_);
   around->detailed = true;
   front_ = actors::spawn<actors::sandbox_registry>(system.system(), nullptr, around, actors::registry_limits{});
@@ -105,9 +107,9 @@ test_node::test_node(nested_server::model_options servers) {
 }
 
 test_node::~test_node() {
-  for (auto* each : {&front_, &timers_})
+  for (auto* each : {&front_, &desk_, &timers_})
     caf::anon_send_exit(*each, caf::exit_reason::kill);
-  front_ = timers_ = nullptr;
+  front_ = desk_ = timers_ = nullptr;
   system.settle();
 }
 

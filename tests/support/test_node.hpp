@@ -94,6 +94,7 @@ public:
 
 private:
   caf::actor front_;
+  caf::actor desk_;
   caf::actor timers_;
   std::shared_ptr<std::string> told_ = std::make_shared<std::string>();
 };

@@ -109,6 +109,21 @@ struct provider_report {
   std::shared_ptr<const providers::runtime> found;
 };
 
+// -- PROVIDER_AUTH ↔ PROVIDER DESK ----------------------------------------------------------------
+/// Asks for the account with its credential proved. Answered by `credential_proven`.
+struct prove_credential {
+  std::string account;
+  caf::actor_addr whom;
+};
+struct credential_proven {
+  std::shared_ptr<const providers::account> who; ///< null: see `why`
+  std::optional<failure> why;
+};
+/// A call of `who` was refused: its proof is worth nothing any more.
+struct doubt_credential {
+  std::shared_ptr<const providers::account> who;
+};
+
 // -- SUPERVISOR ↔ CONFIGURATOR --------------------------------------------------------------------
 /// End, but first let the request that is out come back: one request in flight per runtime, always.
 struct wind_down {};
@@ -189,6 +204,9 @@ void prepare(caf::actor_system_config& cfg);
   X(do_look_up) \
   X(do_destroy) \
   X(provider_report) \
+  X(prove_credential) \
+  X(credential_proven) \
+  X(doubt_credential) \
   X(wind_down) \
   X(run_report) \
   X(run_step) \

@@ -67,9 +67,10 @@ std::optional<failure> sandbox_registry::fault_of(const sandbox_spec& spec, std:
   if (alive_ >= limits_.sandboxes_max)
     return refusal(errc::limit_reached,
                    std::to_string(limits_.sandboxes_max) + " sandboxes exist, which is the node's limit");
-  const auto* provider = providers::of_kind(spec.provider);
-  if (!provider)
+  const auto* account = providers::account_named(*around_->accounts, spec.provider);
+  if (!account)
     return refusal(errc::spec_invalid, "provider: `" + spec.provider + "` is not configured");
+  const auto* provider = account->plain.speaks;
   if (auto valid = provider->validate(*spec.runtime); !valid)
     return valid.error();
   if (!spec.name.empty() && names_.contains(spec.name))
@@ -135,8 +136,8 @@ void sandbox_registry::on_durable(const journal_done& done) {
 void sandbox_registry::born(const sandbox_id& id) {
   auto found = sandboxes_.find(id);
   auto& e = found->second;
-  const auto* provider = providers::of_kind(e.wanted->spec->provider);
-  e.supervisor = spawn<supervisor>(self_, around_, self_->address(), life{id, std::move(e.wanted), provider, random()});
+  const auto* account = providers::account_named(*around_->accounts, e.wanted->spec->provider);
+  e.supervisor = spawn<supervisor>(self_, around_, self_->address(), life{id, std::move(e.wanted), account, random()});
   self_->on_down(e.supervisor, [this, key = &found->first](const caf::error&) { on_supervisor_down(*key); });
   waiting_.push_back(id);
   start_next();

@@ -3,6 +3,7 @@
 #include <nestor/actors/configurator.hpp>
 #include <nestor/actors/provider_auth.hpp>
 #include <nestor/core/redact.hpp>
+#include <nestor/providers/session_key.hpp>
 
 #include <algorithm>
 
@@ -11,9 +12,6 @@ namespace nestor::actors {
 using namespace supervision;
 
 namespace {
-
-// Session keys: 256 bits, as text that is legal in a header and an environment.
-constexpr std::size_t session_key_bytes = 32;
 
 policy policy_of(const sandbox_spec& spec, const providers::provider& provider) {
   policy p;
@@ -30,17 +28,6 @@ policy policy_of(const sandbox_spec& spec, const providers::provider& provider) 
   return p;
 }
 
-secret make_session_key(entropy_port& entropy) {
-  constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-  std::array<std::uint8_t, session_key_bytes * 8 / 6 + 1> bytes{};
-  entropy.fill(bytes);
-  std::string text;
-  for (auto b : bytes)
-    text += alphabet[b & 63U];
-  wipe(bytes.data(), bytes.size());
-  return secret{std::move(text)};
-}
-
 bool is_push(nested::purpose why) {
   return why == nested::purpose::configure || why == nested::purpose::update || why == nested::purpose::restore;
 }
@@ -53,9 +40,9 @@ bool needs_configuration(nested::purpose why) {
 
 supervisor::supervisor(self_ptr<> self, surroundings_ptr around, caf::actor_addr registry, life born)
     : self_(self), around_(std::move(around)), registry_(std::move(registry)), id_(std::move(born.id)),
-      provider_(born.provider), policy_(policy_of(*born.wanted->spec, *born.provider)), wanted_(std::move(born.wanted)),
-      shown_name_(wanted_->spec->name), alive_path_(wanted_->spec->runtime->alive_path),
-      step_timeout_(wanted_->spec->policy.step_timeout) {
+      account_(born.account), policy_(policy_of(*born.wanted->spec, *born.account->plain.speaks)),
+      wanted_(std::move(born.wanted)), shown_name_(wanted_->spec->name),
+      alive_path_(wanted_->spec->runtime->alive_path), step_timeout_(wanted_->spec->policy.step_timeout) {
   machine_.seed = born.seed;
   machine_.wanted = wanted_->number;
   begin(step::queue);
@@ -128,7 +115,7 @@ void supervisor::arm() {
 
 void supervisor::perform(const command::authenticate&) {
   auto child = ++auth_child_;
-  auth_ = spawn<provider_auth>(self_, around_, self_->address(), *provider_, child);
+  auth_ = spawn<provider_auth>(self_, around_, self_->address(), *account_, child);
   self_->on_down(auth_, [this, child](const caf::error&) {
     if (child != auth_child_ || !auth_)
       return;
@@ -194,9 +181,11 @@ void supervisor::perform(const command::finish&) {
 // -- children -------------------------------------------------------------------------------------
 
 providers::provision_order supervisor::order_for(attempt number) {
-  providers::provision_order order{{around_->journal->installation(), id_, number}, wanted_->spec->runtime, {}};
+  providers::provision_order order{{around_->journal->installation(), id_, number}, wanted_->spec->runtime, {}, {}, {}};
   if (!policy_.withdraws)
-    order.session_key = make_session_key(*around_->entropy);
+    order.session_key = providers::session_key_of(order.stamp, around_->journal->key()->bytes);
+  order.lease = wanted_->spec->policy.lease;
+  order.max_lifetime = wanted_->spec->policy.max_lifetime;
   return order;
 }
 

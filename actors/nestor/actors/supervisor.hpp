@@ -12,8 +12,8 @@ namespace nestor::actors {
 struct life {
   sandbox_id id;
   std::shared_ptr<const wanted_record> wanted;
-  const providers::provider* provider = nullptr;
-  std::uint64_t seed = 1; ///< of its jitter
+  const providers::account_source* account = nullptr; ///< of the node's book, which outlives it
+  std::uint64_t seed = 1;                             ///< of its jitter
 };
 
 class supervisor {
@@ -68,7 +68,7 @@ private:
   surroundings_ptr around_;
   caf::actor_addr registry_;
   sandbox_id id_;
-  const providers::provider* provider_;
+  const providers::account_source* account_;
   supervision::policy policy_;
   supervision::state machine_;
 

@@ -1,0 +1,51 @@
+// PROVIDER DESK: one for a node. It proves each account's credential once for everybody: who asks while a proof is being
+// made waits for that one, who asks later gets it until it lapses, is doubted, or its source holds another credential.
+// It decides nothing about sandboxes and performs nothing but proofs.
+#pragma once
+
+#include <nestor/actors/provider_talk.hpp>
+
+#include <map>
+
+namespace nestor::actors {
+
+class provider_desk {
+public:
+  using handle_type = caf::actor;
+  static constexpr const char* name = "nestor.provider-desk";
+
+  provider_desk(self_ptr<> self, surroundings_ptr around);
+  caf::behavior make_behavior();
+
+private:
+  /// One account's books.
+  struct ledger {
+    const providers::account_source* source = nullptr;
+    std::shared_ptr<const providers::account> read; ///< with the credential as it was last read; not proved
+    instant read_until{};                           ///< not read again before
+    std::shared_ptr<const providers::account> proven;
+    instant proven_until{};
+    std::optional<failure> refused; ///< of `read`: the provider says that this credential is no good
+    instant refused_until{};
+    bool proving = false;
+    std::vector<caf::actor_addr> waiting;
+  };
+
+  void on_prove(const prove_credential& request);
+  void on_doubt(const doubt_credential& doubt);
+  /// The credential's source is looked at again when it may have changed. What was proved or refused of another one is
+  /// forgotten.
+  std::optional<failure> read_again(ledger& of);
+  void prove(ledger& of);
+  void on_outcome(ledger& of, const std::shared_ptr<const providers::account>& asked,
+                  provider_talk::outcome_of<providers::proof> came);
+  void answer(const caf::actor_addr& whom, credential_proven what);
+  [[nodiscard]] bool good(const ledger& of) const;
+
+  self_ptr<> self_;
+  surroundings_ptr around_;
+  provider_talk talk_;
+  std::map<std::string, ledger> ledgers_;
+};
+
+} // namespace nestor::actors
