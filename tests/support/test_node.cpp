@@ -1,5 +1,6 @@
 #include <support/test_node.hpp>
 
+#include <nestor/actors/provider_desk.hpp>
 #include <nestor/actors/sandbox_registry.hpp>
 #include <nestor/actors/timer_wheel.hpp>
 
@@ -107,18 +108,21 @@ void moody_journal::write(actors::actual_record record, actors::reply_to to) {
     throw std::runtime_error{std::string{canary} + " in an exception"};
 }
 
-test_node::test_node(nested_server::model_options servers) {
+test_node::test_node(nested_server::model_options servers, test_surroundings besides) {
   world = std::make_shared<nested_world>(system, std::move(servers));
   auto entropy = std::make_shared<test_entropy>();
   journal = std::make_shared<moody_journal>(*entropy);
-  sabotage = std::make_shared<saboteur>(world);
+  sabotage = std::make_shared<saboteur>(besides.io ? besides.io(system, world) : world);
   sabotage->end_supervisor = [this](mishap how) { end_supervisor({}, how); };
   auto around = std::make_shared<actors::surroundings>();
   around->io = sabotage;
+  around->accounts = std::move(besides.accounts);
+  around->secrets = std::move(besides.secrets);
   around->journal = journal;
   around->clock = std::make_shared<test_clock>(system);
   around->entropy = entropy;
   around->timers = timers_ = actors::spawn<actors::timer_wheel>(system.system(), nullptr, around->clock);
+  around->desk = desk_ = actors::spawn<actors::provider_desk>(system.system(), nullptr, around);
   around->observer = actors::spawn<listener>(system.system(), nullptr, told_, journal->writers);
   around->detailed = true;
   front_ = actors::spawn<actors::sandbox_registry>(system.system(), nullptr, around, actors::registry_limits{});
@@ -126,9 +130,9 @@ test_node::test_node(nested_server::model_options servers) {
 }
 
 test_node::~test_node() {
-  for (auto* each : {&front_, &timers_})
+  for (auto* each : {&front_, &desk_, &timers_})
     caf::anon_send_exit(*each, caf::exit_reason::kill);
-  front_ = timers_ = nullptr;
+  front_ = desk_ = timers_ = nullptr;
   system.settle();
 }
 

@@ -76,9 +76,16 @@ struct asker {
   }
 };
 
+/// What a node may have besides: accounts with their secrets, and a world of providers around the nested servers.
+struct test_surroundings {
+  std::shared_ptr<const providers::account_book> accounts = providers::built_in_accounts();
+  secret_lookup secrets;
+  std::function<std::shared_ptr<actors::io_port>(deterministic_system&, std::shared_ptr<nested_world>)> io;
+};
+
 class test_node {
 public:
-  explicit test_node(nested_server::model_options servers);
+  explicit test_node(nested_server::model_options servers, test_surroundings besides = {});
   ~test_node();
 
   deterministic_system system;
@@ -107,11 +114,13 @@ public:
   [[nodiscard]] const caf::actor& front() const { return front_; }
   /// Ends the SUPERVISOR of that sandbox, if it was heard of; with one sandbox, an empty id will do.
   void end_supervisor(const sandbox_id& id, mishap how = mishap::supervisor_killed);
+  [[nodiscard]] const caf::actor& desk() const { return desk_; }
   /// Everything that was told to the observer, printed by CAF itself: searched for canaries.
   [[nodiscard]] const std::string& told() const { return *told_; }
 
 private:
   caf::actor front_;
+  caf::actor desk_;
   caf::actor timers_;
   std::shared_ptr<std::string> told_ = std::make_shared<std::string>();
 };

@@ -114,6 +114,39 @@ struct provider_report {
   std::shared_ptr<const providers::runtime> found;
 };
 
+// -- PROVIDER_AUTH ↔ PROVIDER DESK ----------------------------------------------------------------
+/// Asks for the account with its credential proved. Answered by `credential_proven`.
+struct prove_credential {
+  std::string account;
+  caf::actor_addr whom;
+};
+struct credential_proven {
+  std::shared_ptr<const providers::account> who; ///< null: see `why`
+  std::optional<failure> why;
+};
+/// A call of `who` was refused: its proof is worth nothing any more.
+struct doubt_credential {
+  std::shared_ptr<const providers::account> who;
+};
+
+// -- anyone → PROVIDER DESK -----------------------------------------------------------------------
+/// Proves an account's credential now, whatever was proved before. Answered by `account_verified`.
+struct verify_account {
+  std::string account;
+};
+struct account_verified {
+  std::optional<failure> why; ///< empty: it is good, or there is nothing to prove
+};
+/// Everything at the account that carries that installation's label. Answered by `runtimes_listed`.
+struct list_runtimes {
+  std::string account;
+  installation_id installation;
+};
+struct runtimes_listed {
+  std::vector<providers::listed> items;
+  std::optional<failure> why; ///< then `items` is what the pages before it held, and proves nothing
+};
+
 // -- SUPERVISOR ↔ CONFIGURATOR --------------------------------------------------------------------
 /// End, but first let the request that is out come back: one request in flight per runtime, always.
 struct wind_down {};
@@ -206,6 +239,13 @@ void dedicate(caf::actor_system_config& cfg);
   X(do_look_up) \
   X(do_destroy) \
   X(provider_report) \
+  X(prove_credential) \
+  X(credential_proven) \
+  X(doubt_credential) \
+  X(verify_account) \
+  X(account_verified) \
+  X(list_runtimes) \
+  X(runtimes_listed) \
   X(wind_down) \
   X(let_write) \
   X(run_report) \

@@ -69,9 +69,10 @@ std::optional<failure> sandbox_registry::fault_of(const sandbox_spec& spec, std:
   if (alive_ >= limits_.sandboxes_max)
     return refusal(errc::limit_reached,
                    std::to_string(limits_.sandboxes_max) + " sandboxes exist, which is the node's limit");
-  const auto* provider = providers::of_kind(spec.provider);
-  if (!provider)
+  const auto* account = providers::account_named(*around_->accounts, spec.provider);
+  if (!account)
     return refusal(errc::spec_invalid, "provider: `" + spec.provider + "` is not configured");
+  const auto* provider = account->plain.speaks;
   if (auto valid = provider->validate(*spec.runtime); !valid)
     return valid.error();
   if (!spec.name.empty() && names_.contains(spec.name))
@@ -141,10 +142,9 @@ void sandbox_registry::on_durable(const journal_done& done) {
 
 void sandbox_registry::born(const sandbox_id& id) {
   auto wanted = std::move(sandboxes_[id].wanted);
-  const auto* provider = providers::of_kind(wanted->spec->provider);
-  supervise(id, life{id, std::move(wanted), provider, random(), nullptr});
-  waiting_.push_back(id);
-  start_next();
+  const auto* account = providers::account_named(*around_->accounts, wanted->spec->provider);
+  supervise(id, life{id, std::move(wanted), account, random(), nullptr});
+  stand_in_line(id, *account);
 }
 
 void sandbox_registry::supervise(const sandbox_id& id, life born) {
@@ -157,22 +157,55 @@ void sandbox_registry::supervise(const sandbox_id& id, life born) {
     self_->tell(e.supervisor, end_life{});
 }
 
+void sandbox_registry::stand_in_line(const sandbox_id& id, const providers::account_source& account) {
+  const auto& limits = account.plain.limits;
+  auto [line, fresh] =
+    lines_.try_emplace(&account, supervision::admission_limits{limits.creates_per_second, limits.starting_max});
+  sandboxes_[id].line = &line->second;
+  line->second.enqueue(id);
+  start_next();
+}
+
+/// Accounts take turns, so that a long line at one keeps nobody waiting at another.
 void sandbox_registry::start_next() {
-  while (!waiting_.empty() && starting_ < limits_.starting_max) {
-    auto found = sandboxes_.find(waiting_.front());
-    waiting_.pop_front();
-    if (found == sandboxes_.end() || found->second.word != status::queued || !found->second.supervisor ||
-        found->second.starting)
-      continue;
-    found->second.starting = true;
-    ++starting_;
-    self_->tell(found->second.supervisor, start_life{});
+  auto at = lines_.upper_bound(served_);
+  for (std::size_t refused = 0; refused < lines_.size() && starting_ < limits_.starting_max; ++at) {
+    if (at == lines_.end())
+      at = lines_.begin();
+    served_ = at->first;
+    refused = start_from(at->second) ? 0 : refused + 1;
   }
+  for (const auto& [account, line] : lines_)
+    wake_for(line);
+}
+
+bool sandbox_registry::start_from(supervision::admission& line) {
+  auto who = line.admit(around_->clock->now(), [this](const sandbox_id& id) {
+    auto found = sandboxes_.find(id);
+    return found != sandboxes_.end() && found->second.word == status::queued && found->second.supervisor &&
+           !found->second.starting;
+  });
+  if (!who)
+    return false;
+  auto& e = sandboxes_[*who];
+  e.starting = true;
+  ++starting_;
+  self_->tell(e.supervisor, start_life{});
+  return true;
+}
+
+void sandbox_registry::wake_for(const supervision::admission& line) {
+  auto due = line.due();
+  if (!due || starting_ >= limits_.starting_max || (alarm_ && *alarm_ <= *due))
+    return;
+  alarm_ = due;
+  self_->tell(around_->timers, wake_at{*due, self_->address(), 0});
 }
 
 void sandbox_registry::free_slot(entry& e) {
   if (std::exchange(e.starting, false)) {
     --starting_;
+    e.line->finished();
     start_next();
   }
 }

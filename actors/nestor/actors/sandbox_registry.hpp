@@ -1,11 +1,12 @@
 // SANDBOX REGISTRY, the NODE's front door: knows every sandbox, spawns one SUPERVISOR for each, admits as many starts
-// at once as the node can carry and queues the rest in order. What it accepts is durable before it says so. A SUPERVISOR
-// that dies without a last word is followed by another one, which goes on from the journal's records; meanwhile people
-// read Unknown. Ended sandboxes stay readable, the latest ones.
+// at once as the node can carry and each account may be asked for, and queues the rest. What it accepts is durable
+// before it says so. A SUPERVISOR that dies without a last word is followed by another one, which goes on from the
+// journal's records; meanwhile people read Unknown. Ended sandboxes stay readable, the latest ones.
 #pragma once
 
 #include <nestor/actors/messages.hpp>
 #include <nestor/actors/supervisor.hpp>
+#include <nestor/supervision/admission.hpp>
 
 #include <deque>
 #include <map>
@@ -47,6 +48,7 @@ private:
     std::string address; ///< `static`: its normalised URL
     status word = status::queued;
     generation number = 1;
+    supervision::admission* line = nullptr;   ///< where it waits for its start
     bool starting = false;                    ///< holds one of the slots
     bool unwanted = false;                    ///< its end was requested, durably
     std::shared_ptr<const sandbox_view> last; ///< once it has ended
@@ -86,6 +88,9 @@ private:
   void born(const sandbox_id& id);
   void supervise(const sandbox_id& id, life born);
   void start_next();
+  void stand_in_line(const sandbox_id& id, const providers::account_source& account);
+  bool start_from(supervision::admission& line);
+  void wake_for(const supervision::admission& line);
   void free_slot(entry& e);
   void forget_oldest();
   std::uint64_t random();
@@ -96,7 +101,9 @@ private:
   std::unordered_map<sandbox_id, entry> sandboxes_;
   std::set<std::string> names_;
   std::set<std::string> addresses_;
-  std::deque<sandbox_id> waiting_;
+  std::map<const providers::account_source*, supervision::admission> lines_; ///< one for each account in use
+  const providers::account_source* served_ = nullptr;                        ///< whose line had its turn last
+  std::optional<instant> alarm_;                                             ///< the earliest that is set
   std::deque<sandbox_id> ended_;
   std::size_t starting_ = 0;
   std::size_t alive_ = 0;      ///< sandboxes that have not ended

@@ -50,6 +50,10 @@ void sandbox_registry::on_child_left(child_left& left) {
 }
 
 void sandbox_registry::on_woken(const woken& alarm) {
+  if (alarm.ticket == 0) {
+    alarm_.reset();
+    return start_next();
+  }
   auto found = reviving_.find(alarm.ticket);
   if (found == reviving_.end())
     return;
@@ -87,17 +91,16 @@ void sandbox_registry::revive(const sandbox_id& id, entry& e, sandbox_records re
   }
   bool anew = !records.actual && !records.unwanted;
   auto wanted = records.wanted.back();
-  const auto* provider = providers::of_kind(wanted->spec->provider);
+  const auto* account = providers::account_named(*around_->accounts, wanted->spec->provider);
   auto before =
     std::make_shared<earlier_lives>(earlier_lives{std::move(records), c.all, std::exchange(c.configurator, nullptr)});
-  supervise(id, life{id, std::move(wanted), provider, random(), std::move(before)});
+  supervise(id, life{id, std::move(wanted), account, random(), std::move(before)});
   if (!anew)
     return;
   e.word = status::queued; // it never got as far as an intent: from the start, in the slot it has or when it gets one
   if (e.starting)
     return self_->tell(e.supervisor, start_life{});
-  waiting_.push_back(id);
-  start_next();
+  stand_in_line(id, *account);
 }
 
 /// What is honest while nobody watches it.

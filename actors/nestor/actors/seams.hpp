@@ -6,6 +6,7 @@
 #include <nestor/actors/caf.hpp>
 #include <nestor/core/time.hpp>
 #include <nestor/nested/configuration.hpp>
+#include <nestor/providers/account_book.hpp>
 #include <nestor/providers/provider.hpp>
 #include <nestor/sandbox/spec.hpp>
 #include <nestor/seam/io_request.hpp>
@@ -101,8 +102,11 @@ struct surroundings {
   std::shared_ptr<journal_port> journal;
   std::shared_ptr<clock_port> clock;
   std::shared_ptr<entropy_port> entropy;
-  caf::actor timers;   ///< TIMER WHEEL
-  caf::actor observer; ///< gets `status_changed` and, when `detailed`, `step_changed`; may be empty
+  std::shared_ptr<const providers::account_book> accounts = providers::built_in_accounts();
+  secret_lookup secrets; ///< of the accounts; asked for each proof. Null: none can be looked up
+  caf::actor timers;     ///< TIMER WHEEL
+  caf::actor desk;       ///< PROVIDER DESK; may be empty while no account has a credential
+  caf::actor observer;   ///< gets `status_changed` and, when `detailed`, `step_changed`; may be empty
   bool detailed = false;
 };
 using surroundings_ptr = std::shared_ptr<const surroundings>;

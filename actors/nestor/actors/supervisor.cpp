@@ -3,6 +3,7 @@
 #include <nestor/actors/configurator.hpp>
 #include <nestor/actors/provider_auth.hpp>
 #include <nestor/core/redact.hpp>
+#include <nestor/providers/session_key.hpp>
 #include <nestor/supervision/resume.hpp>
 
 #include <algorithm>
@@ -28,24 +29,6 @@ policy policy_of(const sandbox_spec& spec, const providers::provider& provider) 
   return p;
 }
 
-/// Derived and not drawn, so that a runtime that is found again after a crash is spoken to with the key it was given:
-/// 252 bits, a new one for each create, as text that is legal in a header and an environment.
-secret session_key_of(const providers::labels& stamp, const nested::digest_key& key) {
-  constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-  auto digest = nested::digest_of(
-    "session key of " + stamp.installation.text + "/" + stamp.sandbox.text + "/" + std::to_string(stamp.number), key);
-  std::string text;
-  std::uint32_t held = 0;
-  unsigned bits = 0;
-  for (auto byte : digest.bytes) {
-    held = held << 8U | byte;
-    for (bits += 8; bits >= 6; bits -= 6)
-      text += alphabet[held >> (bits - 6) & 63U];
-  }
-  wipe(digest.bytes.data(), digest.bytes.size());
-  return secret{std::move(text)};
-}
-
 bool is_push(nested::purpose why) {
   return why == nested::purpose::configure || why == nested::purpose::update || why == nested::purpose::restore;
 }
@@ -58,9 +41,10 @@ bool needs_configuration(nested::purpose why) {
 
 supervisor::supervisor(self_ptr<> self, surroundings_ptr around, caf::actor_addr registry, life born)
     : self_(self), around_(std::move(around)), registry_(std::move(registry)), before_(std::move(born.before)),
-      id_(std::move(born.id)), provider_(born.provider), policy_(policy_of(*born.wanted->spec, *born.provider)),
-      wanted_(std::move(born.wanted)), shown_name_(wanted_->spec->name),
-      alive_path_(wanted_->spec->runtime->alive_path), step_timeout_(wanted_->spec->policy.step_timeout) {
+      id_(std::move(born.id)), account_(born.account),
+      policy_(policy_of(*born.wanted->spec, *born.account->plain.speaks)), wanted_(std::move(born.wanted)),
+      shown_name_(wanted_->spec->name), alive_path_(wanted_->spec->runtime->alive_path),
+      step_timeout_(wanted_->spec->policy.step_timeout) {
   machine_.seed = born.seed;
   machine_.wanted = wanted_->number;
 }
@@ -181,7 +165,7 @@ void supervisor::arm() {
 
 void supervisor::perform(const command::authenticate&) {
   auto child = ++auth_child_;
-  auth_ = spawn<provider_auth>(self_, around_, self_->address(), *provider_, child);
+  auth_ = spawn<provider_auth>(self_, around_, self_->address(), *account_, child);
   self_->on_down(auth_, [this, child](const caf::error&) {
     if (child != auth_child_ || !auth_)
       return;
@@ -251,9 +235,11 @@ void supervisor::perform(const command::finish&) {
 // -- children -------------------------------------------------------------------------------------
 
 providers::provision_order supervisor::order_for(attempt number) {
-  providers::provision_order order{{around_->journal->installation(), id_, number}, wanted_->spec->runtime, {}};
+  providers::provision_order order{{around_->journal->installation(), id_, number}, wanted_->spec->runtime, {}, {}, {}};
   if (!policy_.withdraws)
-    order.session_key = session_key_of(order.stamp, *around_->journal->key());
+    order.session_key = providers::session_key_of(order.stamp, around_->journal->key()->bytes);
+  order.lease = wanted_->spec->policy.lease;
+  order.max_lifetime = wanted_->spec->policy.max_lifetime;
   return order;
 }
 

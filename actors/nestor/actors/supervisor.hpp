@@ -22,9 +22,9 @@ struct earlier_lives {
 struct life {
   sandbox_id id;
   std::shared_ptr<const wanted_record> wanted;
-  const providers::provider* provider = nullptr;
-  std::uint64_t seed = 1;                      ///< of its jitter
-  std::shared_ptr<const earlier_lives> before; ///< null: it is the first
+  const providers::account_source* account = nullptr; ///< of the node's book, which outlives it
+  std::uint64_t seed = 1;                             ///< of its jitter
+  std::shared_ptr<const earlier_lives> before;        ///< null: it is the first
 };
 
 class supervisor {
@@ -86,7 +86,7 @@ private:
   caf::actor_addr registry_;
   std::shared_ptr<const earlier_lives> before_; ///< until it has gone on from there
   sandbox_id id_;
-  const providers::provider* provider_;
+  const providers::account_source* account_;
   supervision::policy policy_;
   supervision::state machine_;
 

@@ -97,7 +97,7 @@ std::shared_ptr<sandbox_view> supervisor::view() const {
   auto shown = std::make_shared<sandbox_view>();
   shown->id = id_;
   shown->name = shown_name_;
-  shown->provider = provider_->kind;
+  shown->provider = account_->plain.name;
   if (wanted_)
     shown->labels = wanted_->spec->labels;
   shown->word = status_of(machine_);

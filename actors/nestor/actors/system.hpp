@@ -29,8 +29,9 @@ struct node_options {
   std::size_t calls_waiting_max = 200'000;    ///< beyond it a call fails with `overloaded`
   std::vector<std::string> addresses_allowed; ///< CIDR ranges that specifications may name besides public ones
   std::map<std::string, std::string> resolve; ///< fixed names, `*.` wildcards; name → address
-  std::string guardian;                       ///< path of nestor-guardian; empty: beside the running binary
-  std::string ca_file;                        ///< PEM, trusted besides the system's
+  std::shared_ptr<const providers::account_book> accounts = providers::built_in_accounts();
+  std::string guardian; ///< path of nestor-guardian; empty: beside the running binary
+  std::string ca_file;  ///< PEM, trusted besides the system's
   /// Makes the actor that is told of status changes, at the node's home. None: nobody is told.
   std::function<caf::actor(caf::actor_system&, home*)> observer;
   bool detailed = false; ///< … and of every step

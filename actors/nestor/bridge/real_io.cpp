@@ -16,6 +16,12 @@ auto answer_to(const actors::reply_to& to) {
   };
 }
 
+/// What a server without the method would say: nothing was done, and asking again does not help.
+grpc_answer no_grpc() {
+  constexpr int unimplemented = 12; // of gRPC's status codes
+  return grpc_answer{unimplemented, "this build of Nestor has no gRPC", {}, {}};
+}
+
 template <class... Ts>
 struct overloaded : Ts... {
   using Ts::operator()...;
@@ -45,6 +51,7 @@ void real_io::perform_here(io_request request, const actors::reply_to& to) {
   if (!http_)
     return; // closed: the asker is going, too
   std::visit(overloaded{[&](http_call& call) { http_->call(std::move(call), answer_to(to)); },
+                        [&](grpc_call&) { answer_to(to)(grpc_reply{no_grpc()}); },
                         [&](process_spawn& start) { processes_->spawn(std::move(start), answer_to(to)); },
                         [&](process_end& end) { processes_->end(std::move(end), answer_to(to)); },
                         [&](process_look& look) { processes_->look(std::move(look), answer_to(to)); },

@@ -1,10 +1,12 @@
 #include <nestor/actors/system.hpp>
 
+#include <nestor/actors/provider_desk.hpp>
 #include <nestor/actors/timer_wheel.hpp>
 #include <nestor/bridge/memory_journal.hpp>
 #include <nestor/bridge/real_io.hpp>
 #include <nestor/io/clock.hpp>
 #include <nestor/io/entropy.hpp>
+#include <nestor/io/secret_source.hpp>
 
 #include <stdexcept>
 
@@ -69,6 +71,9 @@ node::node(caf::actor_system& system, node_options options) : impl_(std::make_un
     around->observer = options.observer(system, &impl_->reactor);
   around->detailed = options.detailed;
   around->timers = spawn<timer_wheel>(system, &impl_->reactor, around->clock);
+  around->accounts = options.accounts;
+  around->secrets = io::look_up_secret;
+  around->desk = spawn<provider_desk>(system, &impl_->reactor, around);
   impl_->around = around;
   impl_->front = spawn<sandbox_registry>(system, &impl_->reactor, impl_->around, options.limits);
 }
@@ -77,12 +82,12 @@ node::~node() {
   // Actors first, while the loop that runs them still turns; then what they used.
   {
     caf::scoped_actor self{impl_->system};
-    for (const auto& each : {impl_->front, impl_->around->timers}) {
+    for (const auto& each : {impl_->front, impl_->around->desk, impl_->around->timers}) {
       self->monitor(each);
       caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
     }
     impl_->front = nullptr;
-    for (int ended = 0; ended < 2; ++ended)
+    for (int ended = 0; ended < 3; ++ended)
       self->receive([](const caf::down_msg&) {}, caf::after(actors_end_within) >> [] {});
   }
   impl_->around.reset();

@@ -33,7 +33,7 @@ struct http_client::state final : http_connection::owner {
   const response_limits limits;
   poller readiness;
   resolver names;
-  tls_context tls;
+  tls_contexts tls;
   http_pool pool;
   asio::steady_timer timer;
   std::shared_ptr<state*> alive = std::make_shared<state*>(this); ///< posted work holds it weakly
@@ -229,7 +229,7 @@ bool http_client::state::start_on_idle(origin& o) {
 
 bool http_client::state::start_on_new(origin& o) {
   auto& e = o.waiting.front();
-  auto* context_for_tls = o.key->to.tls ? tls.get() : nullptr;
+  auto* context_for_tls = o.key->to.tls ? tls.get(o.key->to.ca_file) : nullptr;
   if (o.key->to.tls && context_for_tls == nullptr) {
     complete(e, transport_error::tls_refused);
     return true;

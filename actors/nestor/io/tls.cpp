@@ -39,17 +39,18 @@ const BIO_METHOD* quiet_socket_bio() {
 
 } // namespace
 
-tls_context::tls_context(std::string extra_ca_file) : extra_ca_file_(std::move(extra_ca_file)) {}
+tls_contexts::tls_contexts(std::string extra_ca_file) : extra_ca_file_(std::move(extra_ca_file)) {}
 
-void tls_context::deleter::operator()(ssl_ctx_st* context) const {
+void tls_contexts::deleter::operator()(ssl_ctx_st* context) const {
   SSL_CTX_free(context);
 }
 
-ssl_ctx_st* tls_context::get() {
-  if (std::exchange(loaded_, true))
-    return context_.get();
-  context_.reset(SSL_CTX_new(TLS_client_method()));
-  auto* context = context_.get();
+ssl_ctx_st* tls_contexts::get(const std::string& own_ca_file) {
+  auto [at, fresh] = contexts_.try_emplace(own_ca_file);
+  if (!fresh)
+    return at->second.get();
+  at->second.reset(SSL_CTX_new(TLS_client_method()));
+  auto* context = at->second.get();
   if (context == nullptr)
     return nullptr;
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
@@ -57,11 +58,13 @@ ssl_ctx_st* tls_context::get() {
   SSL_CTX_set_mode(context,
                    SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
   bool system = SSL_CTX_set_default_verify_paths(context) == 1;
-  bool extra = extra_ca_file_.empty() || SSL_CTX_load_verify_locations(context, extra_ca_file_.c_str(), nullptr) == 1;
-  if (!system || !extra)
-    context_.reset(); // better no TLS at all than one that trusts something else than what was configured
+  auto trusts = [context](const std::string& file) {
+    return file.empty() || SSL_CTX_load_verify_locations(context, file.c_str(), nullptr) == 1;
+  };
+  if (!system || !trusts(extra_ca_file_) || !trusts(own_ca_file))
+    at->second.reset(); // better no TLS at all than one that trusts something else than what was configured
   ERR_clear_error();
-  return context_.get();
+  return at->second.get();
 }
 
 void tls_session::deleter::operator()(ssl_st* ssl) const {

@@ -1,9 +1,10 @@
-// TLS for the HTTP client: one verified context for all conversations, and one conversation over a connected socket.
+// TLS for the HTTP client: one verified context for all that trust the same, and one conversation over a connected socket.
 // Knows no HTTP and no io_context. Exists so that the CA bundle is parsed once (26 ms of CPU each time), and because
 // a TLS state over our own descriptor needs no buffers while it waits.
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -26,22 +27,23 @@ struct io_step {
   std::size_t bytes = 0;
 };
 
-/// Verifies peers against the system's certificates and, where given, one more file of them. TLS 1.2 or newer.
-class tls_context {
+/// Verifies peers against the system's certificates, one more file of them for all where given, and one more of their
+/// own where an endpoint names it. TLS 1.2 or newer.
+class tls_contexts {
 public:
   /// `extra_ca_file`: PEM; empty for none. Nothing is loaded before the first use.
-  explicit tls_context(std::string extra_ca_file);
+  explicit tls_contexts(std::string extra_ca_file);
 
-  /// Null when the certificates could not be loaded; tried once.
-  ssl_ctx_st* get();
+  /// The context that also trusts `own_ca_file` (empty: nothing more). Null when the certificates could not be loaded;
+  /// tried once for each file, of which a node's configuration names a few.
+  ssl_ctx_st* get(const std::string& own_ca_file);
 
 private:
   struct deleter {
     void operator()(ssl_ctx_st* context) const;
   };
   std::string extra_ca_file_;
-  std::unique_ptr<ssl_ctx_st, deleter> context_;
-  bool loaded_ = false;
+  std::map<std::string, std::unique_ptr<ssl_ctx_st, deleter>> contexts_;
 };
 
 /// A client's conversation on the connected, non-blocking socket `fd`, which it does not own.

@@ -44,18 +44,6 @@ runtime rented(const provision_order& order, const process_started& started) {
   return result;
 }
 
-progress<runtime> provision(const provision_order& order) {
-  process_spawn spawn;
-  spawn.argv = order.spec->command;
-  spawn.env = order.spec->env;
-  if (!order.spec->session_key_env.empty())
-    spawn.secret_env.emplace_back(order.spec->session_key_env, order.session_key);
-  spawn.marker = marker_of(order.stamp);
-  spawn.port = order.spec->port;
-  spawn.port_env = order.spec->port_env;
-  return ask{std::move(spawn), milliseconds{0}};
-}
-
 progress<runtime> provisioned(const provision_order& order, const io_reply& reply) {
   if (const auto* started = std::get_if<process_started>(&reply))
     return rented(order, *started);
@@ -68,24 +56,34 @@ progress<runtime> provisioned(const provision_order& order, const io_reply& repl
   return failure{errc::create_unknown, step::provision, "the start of the process was not answered", 0, {}};
 }
 
-progress<sighting> observe(const provision_order& order) {
-  return ask{process_find{marker_of(order.stamp)}, milliseconds{0}};
+progress<runtime> provision(const account&, const provision_order& order, const heard& so_far) {
+  if (so_far.reply)
+    return provisioned(order, *so_far.reply);
+  process_spawn spawn;
+  spawn.argv = order.spec->command;
+  spawn.env = order.spec->env;
+  if (!order.spec->session_key_env.empty())
+    spawn.secret_env.emplace_back(order.spec->session_key_env, order.session_key);
+  spawn.marker = marker_of(order.stamp);
+  spawn.port = order.spec->port;
+  spawn.port_env = order.spec->port_env;
+  return ask{std::move(spawn)};
 }
 
-progress<sighting> observed(const provision_order& order, const io_reply& reply) {
-  if (const auto* started = std::get_if<process_started>(&reply))
+progress<sighting> observe(const account&, const provision_order& order, const heard& so_far) {
+  if (!so_far.reply)
+    return ask{process_find{marker_of(order.stamp)}};
+  if (const auto* started = std::get_if<process_started>(so_far.reply))
     return sighting{rented(order, *started)};
-  if (std::holds_alternative<process_absent>(reply))
+  if (std::holds_alternative<process_absent>(*so_far.reply))
     return sighting{absent{}};
   return failure{errc::provider_unavailable, step::provision, "the table of children could not be read", 0, {}};
 }
 
-progress<absent> destroy(const runtime& gone) {
-  return ask{process_end{*gone.process}, milliseconds{0}};
-}
-
-progress<absent> destroyed(const runtime& gone, const io_reply& reply) {
-  if (std::holds_alternative<process_absent>(reply))
+progress<absent> destroy(const account&, const runtime& gone, const heard& so_far) {
+  if (!so_far.reply)
+    return ask{process_end{*gone.process}};
+  if (std::holds_alternative<process_absent>(*so_far.reply))
     return absent{};
   return failure{errc::destroy_failed, step::destroy, gone.ref + " is still there", 0, {}};
 }
@@ -96,18 +94,15 @@ const provider& process_provider() {
   static const provider self{
     .kind = "process",
     .summary = "a local child process; isolates nothing",
-    .can = {.command = true, .enumerates = true},
+    .can = {.command = true},
     .undo = compensation::destroy,
     .create_settles = settles,
     .provision_within = spawn_within,
     .destroy_within = end_within,
     .validate = validate,
     .provision = provision,
-    .provisioned = provisioned,
     .observe = observe,
-    .observed = observed,
     .destroy = destroy,
-    .destroyed = destroyed,
   };
   return self;
 }

@@ -2,20 +2,37 @@
 // `io_request` values and from replies to outcomes. One file and one line in providers.def make a new one; the contract
 // tests iterate the table and special-case nobody.
 //
+// Theory of operation. Each operation is one *conversation*: the function is called with nothing heard, answers with a
+// question (`ask`) or an outcome, and is called again with the reply, until it gives an outcome. It keeps no state:
+// where it is in the conversation is the `place` it chose for its question, and what it must remember (an id, a page's
+// cursor) is the text the question carried. So a create with its polls, a list of many pages, a token that is fetched
+// first are each one function with a switch over places; whoever carries the questions keeps nothing of his own.
+//
 // R1  `kind` is its key in configuration, JSON and metrics, and its file's name.
 // R2  `validate` refuses what the provider cannot honour; nothing is ever dropped silently.
 // R3  `authenticate` is the cheapest call that proves the credential; refusals surface here, before anything is
-// created. R4  `provision` stamps the three labels in the create call itself. R5  An answer that leaves open whether
-// something was created is `create_unknown`, never a plain failure. R6  `observe` looks for what exists under the
-// labels; it is believed absent only as `create_settles` says. R7  `destroy` is repeatable; "already gone" is success;
-// `absent` is said only when absence was observed. R8  Nothing here reads a clock, an environment variable or a file.
+//     created. Without one there is nothing to prove.
+// R4  `provision` stamps the three labels in the create call itself.
+// R5  An answer that leaves open whether something was created is `create_unknown`, never a plain failure. Any other
+//     failure of `provision` says that nothing is there: what was created and then failed is destroyed, and its absence
+//     observed, in the same conversation first.
+// R6  `observe` looks for what exists under the labels, through all pages, and gives what can be configured; what it
+//     does not find is believed absent only as `create_settles` says. What carries other labels is not ours.
+// R7  `destroy` is repeatable; "already gone" is success; `absent` is said only when absence was observed.
+// R8  Nothing here reads a clock, an environment variable or a file.
+// R9  Keys of the account go only to hosts of its configuration and hosts it may be given (`carries_key_astray`); they
+//     are never in what a runtime is asked with, and a session key is in nothing that the control plane is asked but
+//     the runtime's own environment.
+// R10 Every conversation ends: pages and polls are counted (`heard::asked`) or timed against named limits.
 #pragma once
 
 #include <nestor/core/expected.hpp>
 #include <nestor/core/ids.hpp>
+#include <nestor/providers/account.hpp>
 #include <nestor/sandbox/spec.hpp>
 #include <nestor/seam/io_request.hpp>
 
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -32,6 +49,11 @@ struct labels {
   attempt number = 0;
 };
 
+/// The labels' names where a provider allows '-'; their order is that of `labels`.
+inline constexpr std::string_view label_installation = "nestor-installation";
+inline constexpr std::string_view label_sandbox = "nestor-sandbox";
+inline constexpr std::string_view label_attempt = "nestor-attempt";
+
 /// One rented runtime: where it is and how it is spoken to.
 struct runtime {
   std::string ref;                   ///< the provider's own name for it; printable
@@ -43,23 +65,90 @@ struct runtime {
   std::optional<process_ref> process; ///< `process` only
 };
 
+// -- what is ordered ------------------------------------------------------------------------------
+
+struct no_order {};
+
 struct provision_order {
   labels stamp;
   std::shared_ptr<const runtime_spec> spec;
-  secret session_key; ///< generated for this runtime; unused by `static`
+  secret session_key; ///< derived from the labels (session_key.hpp); unused by `static`
+  std::optional<milliseconds> lease;
+  std::optional<milliseconds> max_lifetime;
 };
 
-/// Ask this, `after` that time, and feed the reply to the function beside it.
+struct renew_order {
+  runtime what;
+  milliseconds lease{0}; ///< from now
+};
+
+struct exec_order {
+  runtime where;
+  std::string command; ///< for a shell
+  milliseconds within{0};
+};
+
+/// One page of everything that carries this installation's label.
+struct list_order {
+  installation_id installation;
+  std::string cursor; ///< empty: the first page
+};
+
+// -- what comes of it -----------------------------------------------------------------------------
+
+struct absent {};
+struct paused {};
+struct renewed {};
+using sighting = std::variant<runtime, absent>;
+
+struct observation {
+  int exit_status = 0;
+  std::string output;
+  std::string error_output; ///< empty where the provider mixes both
+};
+
+struct listed {
+  std::string ref;
+  std::string sandbox;    ///< of its label; empty where lists do not tell
+  attempt number = 0;     ///< of its label; 0 where lists do not tell
+  std::string created_at; ///< as the provider writes it; may be empty
+  std::string state;      ///< the provider's own word
+};
+struct listing {
+  std::vector<listed> items;
+  std::string next; ///< cursor of the next page; empty: that was the last
+};
+
+// -- the conversation -----------------------------------------------------------------------------
+
+/// Where in a conversation we are: chosen by the provider, 0 for the start.
+using place = std::uint8_t;
+
+/// What was heard so far. `reply` belongs to the latest question, and is null at the start only.
+struct heard {
+  place at = 0;
+  const io_reply* reply = nullptr;
+  std::string_view carried; ///< what the latest question carried
+  std::uint32_t asked = 0;  ///< questions so far
+  milliseconds elapsed{0};  ///< since the conversation began
+};
+
+/// Ask this, `after` that time, and come back at place `at` with the reply.
 struct ask {
   io_request request;
   milliseconds after{0};
+  place at = 0;
+  wiped_string carried = {}; ///< an id, a cursor; may hold a token
 };
-struct absent {};
 
 /// What a conversation with a provider has come to: a result, another question, or a failure.
 template <class Result>
 using progress = std::variant<Result, ask, failure>;
-using sighting = std::variant<runtime, absent>;
+
+template <class Result, class Order>
+using operation = progress<Result> (*)(const account&, const Order&, const heard&);
+
+// -- the table ------------------------------------------------------------------------------------
 
 /// What undoes a runtime of this provider.
 enum class compensation : std::uint8_t {
@@ -67,6 +156,7 @@ enum class compensation : std::uint8_t {
   withdraw ///< it is not ours to end: take back what was written
 };
 
+/// What a specification may ask for, because the node carries it. The last three need the operations below.
 struct capabilities {
   bool command = false; ///< runs a command of the user's
   bool image = false;
@@ -84,16 +174,24 @@ struct provider {
   /// How long look-ups must find nothing before an ambiguous create counts as absent: its longest server-side create
   /// plus the lag of its lists.
   milliseconds create_settles{0};
-  milliseconds provision_within{0}; ///< longest time `provision` may take, its polls included
-  milliseconds destroy_within{0};   ///< longest time one `destroy` may take before it is asked again
+  milliseconds provision_within{0};        ///< longest time `provision` may take, its polls included
+  milliseconds destroy_within{0};          ///< longest time one `destroy` may take before it is asked again
+  std::span<const account_field> fields{}; ///< what an account of this kind is told
+  std::span<const std::string_view>
+    key_hosts{}; ///< besides the configured ones: hosts the key may go to; ".x.y": below
 
-  expected<void> (*validate)(const runtime_spec&);
-  progress<runtime> (*provision)(const provision_order&);
-  progress<runtime> (*provisioned)(const provision_order&, const io_reply&);
-  progress<sighting> (*observe)(const provision_order&);
-  progress<sighting> (*observed)(const provision_order&, const io_reply&);
-  progress<absent> (*destroy)(const runtime&);
-  progress<absent> (*destroyed)(const runtime&, const io_reply&);
+  expected<void> (*validate)(const runtime_spec&) = nullptr;
+  operation<proof, no_order> authenticate = nullptr; ///< null: nothing to prove
+  operation<runtime, provision_order> provision = nullptr;
+  operation<sighting, provision_order> observe = nullptr;
+  operation<absent, runtime> destroy = nullptr;
+  // null: it cannot
+  operation<listing, list_order> list = nullptr;
+  operation<paused, runtime> pause = nullptr;
+  operation<runtime, runtime> resume = nullptr;
+  operation<runtime, runtime> address = nullptr; ///< the access anew: tokens that change when it restarts
+  operation<renewed, renew_order> renew = nullptr;
+  operation<observation, exec_order> exec = nullptr;
 };
 
 /// Every provider of this build, in the order of providers.def.

@@ -37,22 +37,13 @@ runtime adopted(const provision_order& order) {
   return result;
 }
 
-progress<runtime> provision(const provision_order& order) {
+progress<runtime> provision(const account&, const provision_order& order, const heard&) {
   return adopted(order);
 }
-progress<runtime> provisioned(const provision_order& order, const io_reply&) {
-  return adopted(order);
-}
-progress<sighting> observe(const provision_order& order) {
+progress<sighting> observe(const account&, const provision_order& order, const heard&) {
   return sighting{adopted(order)};
 }
-progress<sighting> observed(const provision_order& order, const io_reply&) {
-  return sighting{adopted(order)};
-}
-progress<absent> destroy(const runtime&) {
-  return absent{};
-}
-progress<absent> destroyed(const runtime&, const io_reply&) {
+progress<absent> destroy(const account&, const runtime&, const heard&) {
   return absent{};
 }
 
@@ -69,11 +60,8 @@ const provider& static_provider() {
     .destroy_within = milliseconds{1'000},
     .validate = validate,
     .provision = provision,
-    .provisioned = provisioned,
     .observe = observe,
-    .observed = observed,
     .destroy = destroy,
-    .destroyed = destroyed,
   };
   return self;
 }

@@ -19,7 +19,8 @@ struct endpoint {
   bool tls = false;
   std::string host; ///< name or address; ignored when `unix_path` is set
   std::uint16_t port = 0;
-  std::string unix_path; ///< empty for TCP
+  std::string unix_path;    ///< empty for TCP
+  std::string ca_file = {}; ///< PEM to trust besides the system's and the node's; empty: none
   friend auto operator<=>(const endpoint&, const endpoint&) = default;
 };
 
@@ -38,6 +39,26 @@ struct http_call {
   address_source from = address_source::spec;
 };
 using http_reply = std::variant<http::response, http::transport_error>;
+
+/// One unary gRPC exchange, messages as bytes. Answered by `grpc_reply` exactly once, `timeout` after it was handed over
+/// at the latest.
+struct grpc_call {
+  endpoint to;
+  std::string method;                 ///< "/package.Service/Method"
+  std::vector<http::header> metadata; ///< names in lower case; values may be keys
+  wiped_string message;
+  milliseconds timeout{10'000};
+  address_source from = address_source::spec;
+};
+/// What the server, or the channel in its place, said. Codes are gRPC's own: 0 OK, 14 UNAVAILABLE, 16 UNAUTHENTICATED.
+struct grpc_answer {
+  int status = 0;
+  std::string status_message;
+  std::vector<std::pair<std::string, std::string>> trailers;
+  wiped_string message; ///< with status 0
+};
+/// Like an HTTP exchange it either came back or broke; `http::never_sent` tells whether it may have taken effect.
+using grpc_reply = std::variant<grpc_answer, http::transport_error>;
 
 /// A process that cannot be confused with another one that got its number later.
 struct process_ref {
@@ -87,7 +108,8 @@ struct process_refused {
   bool passing = false; ///< for want of descriptors, processes, memory or ports: it may be had later
 };
 
-using io_request = std::variant<http_call, process_spawn, process_end, process_look, process_find>;
-using io_reply = std::variant<http_reply, process_started, process_present, process_absent, process_refused>;
+using io_request = std::variant<http_call, grpc_call, process_spawn, process_end, process_look, process_find>;
+using io_reply =
+  std::variant<http_reply, grpc_reply, process_started, process_present, process_absent, process_refused>;
 
 } // namespace nestor
