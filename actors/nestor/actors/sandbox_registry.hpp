@@ -1,7 +1,7 @@
 // SANDBOX REGISTRY, the NODE's front door: knows every sandbox, spawns one SUPERVISOR for each, admits as many starts
-// at once as the node can carry and queues the rest in order. What it accepts is durable before it says so. A SUPERVISOR
-// that dies without a last word is followed by another one, which goes on from the journal's records; meanwhile people
-// read Unknown. Ended sandboxes stay readable, the latest ones.
+// at once as the node can carry and queues the rest in order. What it accepts is durable before it says so. A
+// SUPERVISOR that dies without a last word is followed by another one, which goes on from the journal's records;
+// meanwhile people read Unknown. Ended sandboxes stay readable, the latest ones.
 #pragma once
 
 #include <nestor/actors/messages.hpp>
