@@ -114,12 +114,15 @@ void sandbox_registry::on_durable(const journal_done& done) {
   if (found.empty())
     return;
   auto& change = found.mapped();
-  auto& e = sandboxes_[change.id];
+  auto at = sandboxes_.find(change.id);
+  if (at == sandboxes_.end()) // it ended meanwhile, so long ago that it is forgotten
+    return change.answer->deliver(refused(errc::not_found, change.id.text));
+  auto& e = at->second;
   if (!done.durable) {
     if (change.what == matter::creates) {
       names_.erase(e.name);
       addresses_.erase(e.address);
-      sandboxes_.erase(change.id);
+      sandboxes_.erase(at);
       --alive_;
     }
     return change.answer->deliver(refused(errc::journal_unavailable, "what is wanted could not be made durable"));

@@ -124,8 +124,9 @@ void supervisor::go_on(const earlier_lives& before) {
   }
   machine_ = resume(policy_, left, around_->clock->now());
   bool ours = machine_.open && !machine_.create_out;
+  bool written = ours && (!policy_.withdraws || machine_.touched);
   for (const auto& each : before.records.wanted)
-    if (ours && each->number > machine_.observed)
+    if (written && each->number > machine_.observed)
       may_hold(*each->spec->configuration);
   if (ours && runtime_->process)
     around_->io->watch(*runtime_->process, {self_->address(), machine_.number});
