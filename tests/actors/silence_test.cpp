@@ -41,7 +41,7 @@ create_sandbox full_of_secrets(create_sandbox) {
 configure_sandbox full_of_secrets(configure_sandbox) {
   return {{}, canary_configuration()};
 }
-access full_of_secrets(access) {
+actors::access full_of_secrets(actors::access) {
   return {"http://127.0.0.1:1", {{"X-Session-API-Key", wiped_string{canary}}}, 1, std::nullopt};
 }
 new_configuration full_of_secrets(new_configuration) {
@@ -77,7 +77,7 @@ void check_silent(const char* name) {
 } // namespace
 
 TEST_CASE("whatever a message holds, CAF's own rendering of it tells no secret") {
-#define NESTOR_CHECK_SILENT(message) check_silent<message>(#message);
+#define NESTOR_CHECK_SILENT(message) check_silent<actors::message>(#message);
   NESTOR_LOCAL_MESSAGES(NESTOR_CHECK_SILENT)
 #undef NESTOR_CHECK_SILENT
 }

@@ -163,7 +163,9 @@ TEST_CASE_METHOD(process_world, "without a descriptor to spare a start is refuse
     auto few = usual;
     few.rlim_cur = static_cast<rlim_t>(first_free + spare);
     REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
-    auto reply = spawn(shell("exit 0"));
+    auto what = shell("exit 0");
+    what.port = 4711; // or looking for a port would be what fails
+    auto reply = spawn(std::move(what));
     REQUIRE(::setrlimit(RLIMIT_NOFILE, &usual) == 0);
     if (const auto* refused = std::get_if<process_refused>(&reply)) {
       CHECK(refused->passing);

@@ -1,7 +1,8 @@
 // canary_watch [--key VARIABLE]... [--transcripts FOLDER] -- COMMAND...
 // Runs COMMAND, keeps everything that it and what it starts write, and again and again reads the arguments and the
-// environment of every process below it. Then searches all of it for canaries. Exit 0 only when COMMAND ended with 0 and
-// no canary was found. A VARIABLE is a session key's: it may be in the environment of its own sandbox, and nowhere else.
+// environment of every process below it. Then searches all of it for canaries. Exit 0 only when COMMAND ended with 0
+// and no canary was found. A VARIABLE is a session key's: it may be in the environment of its own sandbox, and nowhere
+// else.
 #include "support/canary.hpp"
 
 #include <algorithm>

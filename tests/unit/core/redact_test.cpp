@@ -20,9 +20,8 @@ std::string without(std::string text, std::vector<std::string> secrets) {
 
 TEST_CASE("a secret is taken out raw, escaped for JSON, percent-encoded, in base64 and in hex") {
   const std::string value = "CANARY-\"\n/\x01x";
-  for (const std::string form :
-       {std::string{value}, std::string{R"(CANARY-\"\n/\u0001x)"}, std::string{"CANARY-%22%0A%2F%01x"},
-        std::string{"Q0FOQVJZLSIKLwF4"}, std::string{"43414e4152592d220a2f0178"}}) {
+  for (const std::string& form : {value, std::string{R"(CANARY-\"\n/\u0001x)"}, std::string{"CANARY-%22%0A%2F%01x"},
+                                  std::string{"Q0FOQVJZLSIKLwF4"}, std::string{"43414e4152592d220a2f0178"}}) {
     INFO(form);
     CHECK(without("before " + form + " after", {value}) == "before <secret> after");
   }

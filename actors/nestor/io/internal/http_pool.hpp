@@ -1,5 +1,5 @@
-// The connections of an HTTP client: how many are open, which are unused and since when, which of those may be closed to
-// make room. Knows neither calls nor queues: the client decides who gets a connection. Internal to io/http_client.
+// The connections of an HTTP client: how many are open, which are unused and since when, which of those may be closed
+// to make room. Knows neither calls nor queues: the client decides who gets a connection. Internal to io/http_client.
 #pragma once
 
 #include <nestor/io/internal/http_origins.hpp>
