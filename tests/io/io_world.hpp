@@ -16,8 +16,8 @@ namespace nestor::test {
 struct io_world {
   boost::asio::io_context context{1};
 
-  /// Runs handlers until `happened`; fails the test after `most` of real time.
-  void until(const std::function<bool()>& happened, milliseconds most = milliseconds{10'000}) {
+  /// Runs handlers until `happened`; fails the test after `most` of real time: a busy machine gets what it needs.
+  void until(const std::function<bool()>& happened, milliseconds most = milliseconds{60'000}) {
     auto end = io::steady_now() + most;
     while (!happened()) {
       if (io::steady_now() > end)
@@ -34,7 +34,7 @@ inline http_call get(std::uint16_t port, std::string target = "/") {
   call.to = {false, "127.0.0.1", port, ""};
   call.from = address_source::node;
   call.request.target = std::move(target);
-  call.timeout = milliseconds{5'000};
+  call.timeout = milliseconds{30'000}; // of a busy machine's time; what should time out says so
   return call;
 }
 

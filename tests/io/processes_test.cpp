@@ -16,6 +16,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -138,6 +139,53 @@ TEST_CASE_METHOD(process_world, "a command that does not exist is refused with t
   what = shell("true");
   what.env = {{"A=B", "c"}};
   CHECK(std::get<process_refused>(spawn(what)).reason == "the environment variable `A=B` cannot be passed on");
+}
+
+TEST_CASE_METHOD(process_world, "what is wrong with a command stays wrong: the refusal does not pass", "[io]") {
+  auto what = shell("");
+  for (std::vector<std::string> argv : {std::vector<std::string>{"/does/not/exist"}, {"/etc/passwd"}, {}}) {
+    what.argv = argv;
+    CHECK_FALSE(std::get<process_refused>(spawn(what)).passing);
+  }
+}
+
+TEST_CASE_METHOD(process_world, "without a descriptor to spare a start is refused for now, and succeeds later",
+                 "[io]") {
+  rlimit usual{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &usual) == 0);
+  int first_free = ::dup(0);
+  REQUIRE(first_free >= 0);
+  ::close(first_free);
+  // A start takes several descriptors, one after the other: whichever it is that cannot be had, the answer is the same.
+  constexpr int taken_by_a_start = 5;
+  for (int spare = 0; spare <= taken_by_a_start; ++spare) {
+    INFO(spare << " descriptors to spare");
+    auto few = usual;
+    few.rlim_cur = static_cast<rlim_t>(first_free + spare);
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+    auto what = shell("exit 0");
+    what.port = 4711; // or looking for a port would be what fails
+    auto reply = spawn(std::move(what));
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &usual) == 0);
+    if (const auto* refused = std::get_if<process_refused>(&reply)) {
+      CHECK(refused->passing);
+      CHECK_THAT(refused->reason, Catch::Contains("Too many open files") || Catch::Contains("Invalid argument"));
+    }
+    CHECK((spare > 0 || std::holds_alternative<process_refused>(reply)));
+  }
+  CHECK(wait_for_end(start(shell("exit 6"))).exit_status == 6);
+}
+
+TEST_CASE_METHOD(process_world, "one child too many is refused for now, and started when another has gone", "[io]") {
+  io::processes_options only_one;
+  only_one.children = 1;
+  children.emplace(context, only_one);
+  auto first = start(shell("sleep 1000"));
+  auto refused = std::get<process_refused>(spawn(shell("exit 0")));
+  CHECK(refused.passing);
+  CHECK(refused.reason == "too many children: 1");
+  REQUIRE(is_absent(end(first, milliseconds{50})));
+  until([&] { return std::holds_alternative<process_started>(spawn(shell("exit 0"))); });
 }
 
 TEST_CASE_METHOD(process_world, "a missing guardian is refused and named", "[io]") {

@@ -130,7 +130,7 @@ void nested_world::spawn(process_spawn& request, actors::reply_to to, fault how)
   log_.push_back("spawn " + request.argv.front() + (how == fault::none ? "" : " !" + std::string{name_of(how)}));
   bool starts = how == fault::none || how == fault::answer_lost || how == fault::trickles || how == fault::no_answer;
   if (!starts)
-    return answer(std::move(to), process_refused{"Resource temporarily unavailable"}, round_trip);
+    return answer(std::move(to), process_refused{"Resource temporarily unavailable", true}, round_trip);
   ++spawned_;
   auto port = request.port != 0 ? request.port : next_port_++;
   auto options = options_;

@@ -34,8 +34,11 @@ struct descriptor {
   int give() { return std::exchange(fd, -1); }
 };
 
-std::string reason_of(int error) {
-  return std::generic_category().message(error);
+/// What the system said. Passing when something ran out that others give back, and nothing of the command is wrong.
+process_refused refusal_of(int error, const std::string& what = {}) {
+  bool passing =
+    error == EMFILE || error == ENFILE || error == EAGAIN || error == ENOMEM || error == ENOBUFS || error == ENOSPC;
+  return {what + std::generic_category().message(error), passing};
 }
 
 using environment = std::vector<wiped_string>;
@@ -140,6 +143,8 @@ bool lift(descriptor& low) {
 } // namespace
 
 bool guarded_child::source::open(int opened) {
+  if (opened < 0)
+    return false; // and errno stays what it was
   fd = opened;
   token = child.poller_.add(fd, EPOLLIN | EPOLLRDHUP, *this);
   return token != poller::none;
@@ -156,10 +161,10 @@ guarded_child::~guarded_child() {
   let_go();
 }
 
-std::optional<std::string> guarded_child::start(const std::string& program, const process_spawn& what,
-                                                std::uint16_t port) {
+std::optional<process_refused> guarded_child::start(const std::string& program, const process_spawn& what,
+                                                    std::uint16_t port) {
   if (auto why = unfit(what))
-    return why;
+    return process_refused{*why};
   port_ = port;
   marker_ = what.marker;
   stays_ = what.outlives_us;
@@ -169,15 +174,15 @@ std::optional<std::string> guarded_child::start(const std::string& program, cons
   descriptor ours, theirs, read_end, write_end;
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
-    return reason_of(errno);
+    return refusal_of(errno);
   ours.fd = pair[0];
   theirs.fd = pair[1];
   if (::pipe2(pair, O_CLOEXEC) != 0)
-    return reason_of(errno);
+    return refusal_of(errno);
   read_end.fd = pair[0];
   write_end.fd = pair[1];
   if (!lift(theirs) || !lift(read_end) || !lift(write_end))
-    return reason_of(errno);
+    return refusal_of(errno);
   ::fcntl(read_end.fd, F_SETFL, O_NONBLOCK);
 
   std::vector<std::string> arguments{std::string{guardian::program}, stays_ ? "stay" : "leave", marker_,
@@ -187,13 +192,12 @@ std::optional<std::string> guarded_child::start(const std::string& program, cons
                              stays_ ? read_end.fd : -1, write_end.fd);
   if (error != 0) {
     guardian_ = 0;
-    return "its guardian " + program + " could not be started: " + reason_of(error);
+    return refusal_of(error, "its guardian " + program + " could not be started: ");
   }
   // Should any of these fail, closing our end of the socket ends the guardian and what it has started.
-  bool watched = control_.open(ours.give()) && output_.open(read_end.give());
-  int process = static_cast<int>(::syscall(SYS_pidfd_open, guardian_, 0U));
-  if (!watched || process < 0 || !exit_.open(process)) {
-    auto why = reason_of(errno);
+  auto pidfd = [&] { return static_cast<int>(::syscall(SYS_pidfd_open, guardian_, 0U)); };
+  if (!control_.open(ours.give()) || !output_.open(read_end.give()) || !exit_.open(pidfd())) {
+    auto why = refusal_of(errno);
     let_go();
     collect(milliseconds{1'000});
     return why;
@@ -239,7 +243,7 @@ void guarded_child::hear_guardian() {
         if (started_)
           owner_.unguarded(*this);
         else
-          owner_.refused(*this, "its guardian ended before it was started");
+          owner_.refused(*this, {"its guardian ended before it was started"});
       }
       return finish_if_over();
     }
@@ -251,7 +255,7 @@ void guarded_child::hear_guardian() {
         break;
       case guardian::word::refused:
         settled_ = true;
-        owner_.refused(*this, reason_of(text.number));
+        owner_.refused(*this, refusal_of(text.number));
         break;
       case guardian::word::gone:
         settled_ = true;

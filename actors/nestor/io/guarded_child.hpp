@@ -20,7 +20,7 @@ public:
   class owner {
   public:
     virtual void started(guarded_child& child) = 0;
-    virtual void refused(guarded_child& child, const std::string& reason) = 0;
+    virtual void refused(guarded_child& child, process_refused why) = 0;
     /// None of the tree is left.
     virtual void gone(guarded_child& child, process_absent how) = 0;
     /// The guardian has ended without a word (somebody killed it): the child may live on, unguarded.
@@ -39,7 +39,7 @@ public:
   guarded_child& operator=(const guarded_child&) = delete;
 
   /// Starts the guardian. Nothing when that went well: `started` or `refused` follows. Else why not.
-  std::optional<std::string> start(const std::string& guardian, const process_spawn& what, std::uint16_t port);
+  std::optional<process_refused> start(const std::string& guardian, const process_spawn& what, std::uint16_t port);
 
   /// Asks the guardian to end the tree.
   void end(milliseconds grace);

@@ -116,7 +116,7 @@ struct processes::state final : guarded_child::owner {
   void remember(const process_ref& ref, const process_absent& how);
 
   void started(guarded_child& child) override;
-  void refused(guarded_child& child, const std::string& reason) override;
+  void refused(guarded_child& child, process_refused why) override;
   void gone(guarded_child& child, process_absent how) override;
   void unguarded(guarded_child& child) override;
   void over(guarded_child& child) override;
@@ -146,9 +146,9 @@ void processes::state::started(guarded_child& child) {
     reply(std::move(done), what);
 }
 
-void processes::state::refused(guarded_child& child, const std::string& reason) {
+void processes::state::refused(guarded_child& child, process_refused why) {
   auto& one = record_of(child);
-  reply(std::exchange(one.spawned, nullptr), process_refused{reason});
+  reply(std::exchange(one.spawned, nullptr), std::move(why));
   for (auto& done : std::exchange(one.finders, {}))
     reply(std::move(done), process_absent{});
 }
@@ -224,14 +224,14 @@ processes::~processes() = default;
 void processes::spawn(process_spawn what, answer done) {
   auto& s = *state_;
   if (s.children.size() >= s.options.children)
-    return s.reply(std::move(done), process_refused{"too many children: " + std::to_string(s.children.size())});
+    return s.reply(std::move(done), process_refused{"too many children: " + std::to_string(s.children.size()), true});
   auto port = what.port == 0 ? s.ports.take(steady_now()) : std::optional{what.port};
   if (!port)
-    return s.reply(std::move(done), process_refused{"no free port on loopback"});
+    return s.reply(std::move(done), process_refused{"no free port on loopback", true});
   auto& one = s.children.emplace_back(s.readiness, s);
   if (auto why = one.child.start(s.options.guardian, what, *port)) {
     s.children.pop_back();
-    return s.reply(std::move(done), process_refused{*why});
+    return s.reply(std::move(done), std::move(*why));
   }
   one.spawned = std::move(done);
 }

@@ -38,7 +38,7 @@ public:
   processes(const processes&) = delete;
   processes& operator=(const processes&) = delete;
 
-  /// `process_started`, or `process_refused` with what the system said.
+  /// `process_started`, or `process_refused` with what the system said; `passing` when it may succeed later.
   void spawn(process_spawn what, answer done);
 
   /// `process_absent` when none of the tree is left, also when it was gone before; `process_refused` when something of

@@ -60,7 +60,7 @@ progress<runtime> provisioned(const provision_order& order, const io_reply& repl
   if (const auto* started = std::get_if<process_started>(&reply))
     return rented(order, *started);
   if (const auto* refused = std::get_if<process_refused>(&reply))
-    return failure{errc::provision_refused,
+    return failure{refused->passing ? errc::overloaded : errc::provision_refused,
                    step::provision,
                    "the command `" + order.spec->command.front() + "` could not be started: " + refused->reason,
                    0,

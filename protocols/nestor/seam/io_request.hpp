@@ -84,6 +84,7 @@ struct process_absent {
 /// It could not be started or looked at: what the system said ("No such file or directory").
 struct process_refused {
   std::string reason;
+  bool passing = false; ///< for want of descriptors, processes, memory or ports: it may be had later
 };
 
 using io_request = std::variant<http_call, process_spawn, process_end, process_look, process_find>;
