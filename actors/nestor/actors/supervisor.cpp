@@ -323,14 +323,9 @@ void supervisor::on_process_gone(process_gone& gone) {
     cause += " with status " + std::to_string(gone.how.exit_status);
   const auto* configuration = pushing_ ? pushing_.get() : wanted_ ? wanted_->spec->configuration.get() : nullptr;
   if (configuration && runtime_ && !gone.how.output_tail.empty()) {
-    std::vector<secret> secrets{runtime_->session_key};
-    for (const auto& item : configuration->git_providers)
-      secrets.push_back(item.token);
-    for (const auto& item : configuration->secrets)
-      secrets.push_back(item.value);
-    if (configuration->secret_settings
-          .empty()) // the values of secret settings are in one text: then the tail stays out
-      cause += "; last output: " + redact(std::move(gone.how.output_tail), secrets);
+    auto secrets = nested::secrets_of(*configuration);
+    secrets.push_back(runtime_->session_key);
+    cause += "; last output: " + redact(std::move(gone.how.output_tail), secrets);
   }
   auto code = machine_.was_ready ? errc::runtime_lost : errc::runtime_exited;
   auto at = timeline_.empty() ? step::provision : timeline_.back().at;

@@ -78,6 +78,25 @@ wiped_string canonical(const configuration& c) {
   return text;
 }
 
+std::vector<secret> secrets_of(const configuration& c) {
+  std::vector<secret> all;
+  for (const auto& credential : c.git_providers)
+    all.push_back(credential.token);
+  for (const auto& item : c.secrets)
+    all.push_back(item.value);
+  auto is_secret = [&](std::string_view path) {
+    return std::ranges::any_of(c.secret_settings, [&](std::string_view pointer) {
+      return path.starts_with(pointer) && (path.size() == pointer.size() || path[pointer.size()] == '/');
+    });
+  };
+  read_json(c.settings, [&](const json_leaf& leaf) {
+    bool scalar = leaf.kind == json_kind::string || leaf.kind == json_kind::number;
+    if (scalar && !leaf.text.empty() && is_secret(leaf.path))
+      all.push_back(secret::copy_of(leaf.text));
+  });
+  return all;
+}
+
 digest digest_of(std::string_view text, const digest_key& key) {
   digest result;
   result.key_id = key.id;

@@ -45,6 +45,9 @@ struct configuration {
 /// Everything that counts, in one canonical text: equal configurations give equal texts, and no two others do.
 wiped_string canonical(const configuration& c);
 
+/// Every secret value in it, those inside `settings` too: what has to be taken out of text that others wrote.
+std::vector<secret> secrets_of(const configuration& c);
+
 /// Key of the digests, from the key ring. A plain hash of a secret is an oracle for guesses; a keyed one is not.
 struct digest_key {
   std::uint32_t id = 0;

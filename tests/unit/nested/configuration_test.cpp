@@ -4,6 +4,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+
 using namespace nestor;
 using namespace nestor::nested;
 using namespace nestor::nested::testing;
@@ -79,4 +81,19 @@ TEST_CASE("a change removes something when a name goes, and does not when a valu
   CHECK(change([](auto& c) { c.settings = R"({"agent":"B","llm_api_key":"x"})"; }));
   CHECK(change([](auto& c) { c.settings = R"({"agent":"B","llm_api_key":null,"llm_model":"y"})"; }));
   CHECK_FALSE(removes(delivery{}, usual()));
+}
+
+TEST_CASE("every secret of a configuration is collected, those inside the settings too") {
+  configuration c;
+  c.settings =
+    R"({"agent":"A","llm_api_key":"k\"1","mcp":{"servers":[{"env":{"T":"k2","N":7},"url":"u"}]},"pin":1234})";
+  c.secret_settings = {"/llm_api_key", "/mcp/servers/0/env", "/pin", "/llm", "/absent"};
+  c.git_providers = {{"github", text_secret("k3"), std::nullopt, std::nullopt}};
+  c.secrets = {{"A", text_secret("k4"), "said aloud"}};
+  std::vector<std::string> plain;
+  for (const auto& each : secrets_of(c))
+    each.expose([&](std::string_view text) { plain.emplace_back(text); });
+  std::sort(plain.begin(), plain.end());
+  CHECK(plain == std::vector<std::string>{"1234", "7", "k\"1", "k2", "k3", "k4"});
+  CHECK(secrets_of(configuration{}).empty());
 }
