@@ -1,7 +1,7 @@
 #include <nestor/io/http_client.hpp>
 
 #include <nestor/io/clock.hpp>
-#include <nestor/io/internal/http_origins.hpp>
+#include <nestor/io/internal/http_pool.hpp>
 #include <nestor/io/request_writer.hpp>
 
 #include <boost/asio/io_context.hpp>
@@ -9,12 +9,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <algorithm>
-#include <cstring>
-#include <deque>
 #include <utility>
-
-#include <netinet/in.h>
-#include <sys/un.h>
 
 namespace nestor::io {
 namespace {
@@ -23,51 +18,8 @@ namespace asio = boost::asio;
 using http::transport_error;
 using phase = http_connection::phase;
 
-/// An unused connection is not taken from its origin for another before this many turns of the loop: the next step of
-/// the same sandbox comes within microseconds of the last answer, and would have to connect again.
-constexpr std::uint64_t turns_kept = 3;
-/// While others wait, an origin keeps a connection for this many exchanges in a row. More would starve a new origin
-/// when a few busy ones hold all connections; fewer would reconnect in the middle of a configuration.
-constexpr std::uint32_t streak_max = 32;
-constexpr microseconds trusted_idle{5'000};      // beyond it the kernel is asked before a connection is used again
 constexpr milliseconds connect_share_min{1'000}; // the least time given to one address of several
 constexpr milliseconds addresses_kept{10'000};   // an origin's resolved addresses, before the resolver is asked again
-
-/// Nothing when the path is too long for a socket address.
-std::optional<socket_address> unix_address(const std::string& path) {
-  sockaddr_un address{};
-  if (path.size() >= sizeof address.sun_path)
-    return std::nullopt;
-  address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path, path.data(), path.size());
-  socket_address result;
-  result.size = sizeof address;
-  result.local = true;
-  std::memcpy(&result.storage, &address, sizeof address);
-  return result;
-}
-
-socket_address tcp_address(const ip_address& ip, std::uint16_t port) {
-  socket_address result;
-  if (ip.v6) {
-    sockaddr_in6 address{};
-    address.sin6_family = AF_INET6;
-    address.sin6_port = htons(port);
-    std::memcpy(&address.sin6_addr, ip.bytes.data(), 16);
-    result.size = sizeof address;
-    std::memcpy(&result.storage, &address, sizeof address);
-    result.local = IN6_IS_ADDR_LOOPBACK(&address.sin6_addr);
-  } else {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    std::memcpy(&address.sin_addr, ip.bytes.data(), 4);
-    result.size = sizeof address;
-    std::memcpy(&result.storage, &address, sizeof address);
-    result.local = ip.bytes[0] == 127;
-  }
-  return result;
-}
 
 bool repeatable(http::method verb) {
   return verb == http::method::get || verb == http::method::head;
@@ -82,27 +34,24 @@ struct http_client::state final : http_connection::owner {
   poller readiness;
   resolver names;
   tls_context tls;
-  shared_buffers buffers;
+  http_pool pool;
   asio::steady_timer timer;
   std::shared_ptr<state*> alive = std::make_shared<state*>(this); ///< posted work holds it weakly
 
-  std::deque<pooled_connection> connections; ///< all there ever were at a time; closed ones are opened again
-  std::vector<pooled_connection*> closed;
   origin_table origins;
   deadline_wheel<exchange> deadlines;
   list_of<exchange, in_use> exchanges;
   list_of<exchange, in_queue> finished; ///< answered, and not yet told
   list_of<origin, has_work> eligible;   ///< may have one more connection, in turn
   list_of<origin, looks_unused> unused;
-  list_of<pooled_connection, by_age> idle; ///< the longest unused first
-  std::vector<origin*> freed;              ///< their connection has just become free
+  std::vector<origin*> freed; ///< their connection has just become free
   http_client_counters count;
-  std::uint64_t turn = 0;
   bool ticking = false, turn_posted = false, settling = false;
 
   state(asio::io_context& io, http_client_options given)
       : context(io), options(std::move(given)), limits{options.header_max, options.body_max}, readiness(io),
-        names(io, options.names), tls(options.ca_file), timer(io) {}
+        names(io, options.names), tls(options.ca_file),
+        pool(readiness, limits, *this, {options.connections, options.idle, options.idle_for}), timer(io) {}
   ~state();
 
   instant now() const { return options.now(); }
@@ -258,21 +207,18 @@ bool http_client::state::serve(origin& o) {
     if (o.resolving || o.waiting.empty())
       return true;
   }
-  return (count.open < options.connections || make_room()) && start_on_new(o);
+  return (!pool.full() || make_room()) && start_on_new(o);
 }
 
 bool http_client::state::start_on_idle(origin& o) {
   while (!o.idle.empty() && !o.waiting.front().repeated) {
     auto& connection = o.idle.front();
-    if (now() - connection.idle_since > trusted_idle && !connection.http.fresh()) {
+    if (!http_pool::usable(connection, now())) {
       shut(connection);
       continue;
     }
-    connection.aged::unlink();
-    connection.owned::unlink();
-    --count.idle;
+    pool.take_idle(connection);
     ++count.reuses;
-    ++connection.streak;
     auto& e = o.waiting.front();
     attach(connection, e);
     connection.http.reuse(e.call);
@@ -288,13 +234,7 @@ bool http_client::state::start_on_new(origin& o) {
     complete(e, transport_error::tls_refused);
     return true;
   }
-  if (closed.empty())
-    closed.push_back(&connections.emplace_back(readiness, buffers, limits, *this));
-  auto& connection = *closed.back();
-  closed.pop_back();
-  connection.of = &o;
-  connection.streak = 0;
-  ++count.open;
+  auto& connection = pool.take_closed(o);
   attach(connection, e);
   auto left = o.addresses.size() - std::min(e.address, o.addresses.size() - 1);
   const auto& to = o.addresses[o.addresses.size() - left];
@@ -310,22 +250,23 @@ bool http_client::state::start_on_new(origin& o) {
   ++count.descriptor_shortages;
   shut(connection);
   wait_in_line(e, true);
-  if (idle.empty())
+  auto* unneeded = pool.oldest();
+  if (unneeded == nullptr)
     return false; // until one of ours is closed, or the next tick: others may have closed theirs
-  shut(idle.front());
+  shut(*unneeded);
   return true; // it is eligible again, with a descriptor to spare
 }
 
 /// Closes the longest unused connection, if its origin had its chance to use it.
 bool http_client::state::make_room() {
-  if (idle.empty())
+  if (pool.idle() == 0)
     return false;
-  auto& oldest = idle.front();
-  if (turn - oldest.idle_turn < turns_kept && oldest.streak < streak_max) {
+  auto* spare = pool.spare();
+  if (spare == nullptr) {
     post_turn();
     return false;
   }
-  shut(oldest);
+  shut(*spare);
   return true;
 }
 
@@ -346,30 +287,18 @@ exchange& http_client::state::detach(pooled_connection& connection) {
 }
 
 void http_client::state::park(pooled_connection& connection) {
-  auto& o = *connection.of;
-  connection.idle_since = now();
-  connection.idle_turn = turn;
-  o.idle.push_front(connection);
-  idle.push_back(connection);
-  ++count.idle;
-  freed.push_back(&o);
-  if (count.idle > options.idle)
-    shut(idle.front());
+  pool.keep(connection, now());
+  freed.push_back(connection.of);
+  if (auto* one_too_many = pool.outworn(now()))
+    shut(*one_too_many);
 }
 
 /// Closes `connection`, whatever it is doing; what was on it is the caller's to answer.
 void http_client::state::shut(pooled_connection& connection) {
   if (connection.doing != nullptr)
     detach(connection);
-  if (connection.aged::is_linked()) {
-    connection.aged::unlink();
-    connection.owned::unlink();
-    --count.idle;
-  }
-  connection.http.close();
   look_at_later(*connection.of);
-  --count.open;
-  closed.push_back(&connection);
+  pool.close(connection);
 }
 
 void http_client::state::find_addresses(origin& o) {
@@ -492,7 +421,7 @@ void http_client::state::post_turn() {
     if (weak.expired())
       return;
     turn_posted = false;
-    ++turn;
+    pool.next_turn();
     settle();
   });
 }
@@ -511,12 +440,12 @@ void http_client::state::start_ticking() {
 
 void http_client::state::tick() {
   auto at = now();
-  ++turn;
+  pool.next_turn();
   deadlines.turn(at, [this](exchange& e) { expired(e); });
-  while (!idle.empty() && at - idle.front().idle_since >= options.idle_for)
-    shut(idle.front());
+  while (auto* outworn = pool.outworn(at))
+    shut(*outworn);
   settle();
-  if (!exchanges.empty() || !idle.empty())
+  if (!exchanges.empty() || pool.idle() > 0)
     start_ticking();
 }
 
@@ -537,7 +466,10 @@ void http_client::call(http_call what, std::function<void(http_reply)> done) {
 }
 
 http_client_counters http_client::counters() const {
-  return state_->count;
+  auto count = state_->count;
+  count.open = state_->pool.open();
+  count.idle = state_->pool.idle();
+  return count;
 }
 
 } // namespace nestor::io

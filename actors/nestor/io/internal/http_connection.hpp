@@ -3,6 +3,7 @@
 #pragma once
 
 #include <nestor/io/internal/response_reader.hpp>
+#include <nestor/io/internal/socket_address.hpp>
 #include <nestor/io/poller.hpp>
 #include <nestor/io/tls.hpp>
 #include <nestor/seam/io_request.hpp>
@@ -11,16 +12,7 @@
 #include <optional>
 #include <vector>
 
-#include <sys/socket.h>
-
 namespace nestor::io {
-
-/// Where to connect to, as the kernel wants it.
-struct socket_address {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-  bool local = false; ///< loopback or unix: connecting is done, or has failed, as soon as it was asked for
-};
 
 /// Buffers that all connections of a client share: bytes are in them only while one event is handled. Wiped after use.
 struct shared_buffers {
