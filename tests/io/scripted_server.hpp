@@ -15,6 +15,7 @@
 #include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -172,6 +173,10 @@ private:
         continue;
       int number = ++accepted_;
       workers_.emplace_back([this, fd, number] {
+        sigset_t broken_pipe; // a client may hang up on OpenSSL's farewell; only this end's threads may shrug it off
+        sigemptyset(&broken_pipe);
+        sigaddset(&broken_pipe, SIGPIPE);
+        ::pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
         SSL* tls = nullptr;
         if (tls_ != nullptr) {
           tls = SSL_new(tls_);
