@@ -107,7 +107,7 @@ private:
     auto key = order["process"]["envs"]["SESSION_API_KEY"].get<std::string>();
     server.secret_env.emplace_back("SESSION_API_KEY", secret{std::move(key)});
     server.port = port_of(call.to.host);
-    if (std::ranges::find(world_->running(), server.port) == world_->running().end())
+    if (auto running = world_->running(); std::ranges::find(running, server.port) == running.end())
       world_->perform(std::move(server), {});
     std::string_view end = R"({"event":{"end":{"exited":true}}})";
     http::response response;
