@@ -1,6 +1,6 @@
 // SANDBOX REGISTRY, the NODE's front door: knows every sandbox, spawns one SUPERVISOR for each, admits as many starts
-// at once as the node can carry and each account may be asked for, and queues the rest in order. What it accepts is durable before it says so. Ended
-// sandboxes stay readable, the latest ones.
+// as the node can carry and each account may be asked for, and queues the rest in order. What it accepts is durable
+// before it says so. Ended sandboxes stay readable, the latest ones.
 #pragma once
 
 #include <nestor/actors/messages.hpp>
