@@ -1,4 +1,4 @@
-// A file on its way to a specification or to the node's configuration: read, checked, its secrets looked up on this machine. Every fault
+// A file on its way to a specification or a node's configuration: read, checked, secrets looked up here. Every fault
 // goes to standard error as "nestor: FILE:LINE:COLUMN: PATH: message"; nothing else happens before all is well.
 #pragma once
 

@@ -10,7 +10,7 @@ namespace {
 constexpr std::chrono::minutes proof_good_for{5};
 // A source is a variable or a small file: looking at it once a second is cheap and quick enough for a person rotating.
 constexpr std::chrono::seconds read_every{1};
-// Providers throttle addresses that repeat a bad key (Daytona: ten a minute): one refusal answers everybody for a while.
+// Providers throttle addresses that repeat a bad key (Daytona: ten a minute): one refusal answers all for a while.
 constexpr std::chrono::seconds refusal_stands_for{10};
 // A page holds a hundred or so: this many sandboxes are a hundred times what one account may have.
 constexpr std::size_t pages_max = 10'000;

@@ -1,7 +1,7 @@
-// PROVIDER DESK: one for a node. It proves each account's credential once for everybody: who asks while a proof is being
-// made waits for that one, who asks later gets it until it lapses, is doubted, or its source holds another credential.
-// It also lists
-// what an account holds. It decides nothing about sandboxes.
+// PROVIDER DESK: one for a node. It proves each account's credential once for everybody: who asks while a proof is
+// being made waits for that one, who asks later gets it until it lapses, is doubted, or its source holds another
+// credential. It also lists what an account holds. It decides nothing about sandboxes, and performs nothing but proofs
+// and lists.
 #pragma once
 
 #include <nestor/actors/provider_talk.hpp>

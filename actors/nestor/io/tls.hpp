@@ -1,4 +1,4 @@
-// TLS for the HTTP client: one verified context for all that trust the same, and one conversation over a connected socket.
+// TLS for the HTTP client: a verified context for all that trust the same, a conversation for each connected socket.
 // Knows no HTTP and no io_context. Exists so that the CA bundle is parsed once (26 ms of CPU each time), and because
 // a TLS state over our own descriptor needs no buffers while it waits.
 #pragma once

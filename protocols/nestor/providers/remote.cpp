@@ -1,4 +1,4 @@
-// `remote`: the runtime API (/start, /sessions, /runtime, /pause, /resume, /stop). It has no labels and cannot list what
+// `remote`: the runtime API (/start, /sessions, /runtime, /pause, /resume, /stop). It has no labels, cannot list what
 // carries one: a runtime is found again by the session id we gave it, which names sandbox and attempt, and the labels
 // travel in its environment. The service itself makes the session key and tells it.
 #include <nestor/providers/internal/json_answer.hpp>

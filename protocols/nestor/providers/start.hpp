@@ -26,7 +26,7 @@ std::string shell_line(const std::vector<std::string>& argv);
 /// The labels as name and value, in their order.
 std::vector<std::pair<std::string, std::string>> pairs_of(const labels& stamp);
 
-/// `name` as a provider's object may be called: unique per attempt, so that a create of an old attempt never meets a new
+/// `name` as a provider's object may be called: unique per attempt, so that an old attempt's create never meets a new
 /// one's. "nst-…-3".
 std::string name_of(const labels& stamp);
 

@@ -40,7 +40,7 @@ struct http_call {
 };
 using http_reply = std::variant<http::response, http::transport_error>;
 
-/// One unary gRPC exchange, messages as bytes. Answered by `grpc_reply` exactly once, `timeout` after it was handed over
+/// One unary gRPC exchange, messages as bytes. Answered by `grpc_reply` exactly once, `timeout` after the hand-over
 /// at the latest.
 struct grpc_call {
   endpoint to;

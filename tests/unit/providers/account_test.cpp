@@ -71,7 +71,7 @@ TEST_CASE("times of RFC 3339, with fractions and offsets") {
 
 TEST_CASE("a configuration's accounts: the document's word, else the environment's, else the kind's") {
   auto config = read(R"({"providers":{"e2b":{"creates_per_second":5},
-                         "e2b-us":{"kind":"e2b","api_key":{"$file":"/run/key"},"domain":"us.test","ca_file":"/ca.pem"}}})",
+                         "e2b-us":{"kind":"e2b","api_key":{"$file":"/key"},"domain":"us.test","ca_file":"/ca.pem"}}})",
                      {{"E2B_API_KEY", "x"}, {"E2B_DOMAIN", "eu.test"}});
   REQUIRE(config);
   const auto& plain = account_named(*config->accounts, "e2b")->plain;
@@ -80,7 +80,7 @@ TEST_CASE("a configuration's accounts: the document's word, else the environment
   const auto* us = account_named(*config->accounts, "e2b-us");
   CHECK(us->plain.text("api_url") == "https://api.us.test");
   CHECK(us->plain.ca_file == "/ca.pem");
-  CHECK(us->secrets.at(0).second.name == "/run/key");
+  CHECK(us->secrets.at(0).second.name == "/key");
   CHECK(account_named(*config->accounts, "process"));
   CHECK(account_named(*config->accounts, "static"));
 }

@@ -40,7 +40,7 @@ bool speaks_http(const ask& question) {
 bool leaves_open(const io_reply& reply) {
   const auto* exchange = std::get_if<http_reply>(&reply);
   if (!exchange)
-    return false;
+    return true; // an answer of another kind says nothing
   if (const auto* broken = std::get_if<http::transport_error>(exchange))
     return !http::never_sent(*broken);
   auto status = std::get<http::response>(*exchange).status;

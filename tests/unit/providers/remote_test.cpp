@@ -16,7 +16,7 @@ const provider& remote() {
 }
 
 constexpr std::string_view started =
-  R"({"runtime_id":"rt-1","url":"https://rt-1.prod-runtime.test/base","session_api_key":"their-own-key","work_hosts":{}})";
+  R"({"runtime_id":"rt-1","url":"https://rt-1.prod-runtime.test/base","session_api_key":"their-own-key"})";
 
 io_reply pod(std::string_view word) {
   return replied(200, R"({"runtime_id":"rt-1","pod_status":")" + std::string{word} + "\"}");

@@ -1,4 +1,4 @@
-// Answers of providers' APIs as JSON: small, foreign, and read once. A document that is none reads as null, and a member
+// Answers of providers' APIs as JSON: small, foreign, read once. A document that is none reads as null, and a member
 // that is missing or of another type as empty.
 #pragma once
 
