@@ -39,6 +39,10 @@ caf::behavior sandbox_registry::make_behavior() {
           [this](const journal_done& done) { on_durable(done); },
           [this](wanted_loaded& loaded) { on_loaded(loaded); },
           [this](const status_changed& now) { on_status(now); },
+          [this](const woken&) {
+            alarm_.reset();
+            start_next();
+          },
           [this](life_ended& ended) { on_ended(ended); }};
 }
 
@@ -139,25 +143,53 @@ void sandbox_registry::born(const sandbox_id& id) {
   const auto* account = providers::account_named(*around_->accounts, e.wanted->spec->provider);
   e.supervisor = spawn<supervisor>(self_, around_, self_->address(), life{id, std::move(e.wanted), account, random()});
   self_->on_down(e.supervisor, [this, key = &found->first](const caf::error&) { on_supervisor_down(*key); });
-  waiting_.push_back(id);
+  const auto& limits = account->plain.limits;
+  auto [line, fresh] =
+    lines_.try_emplace(account, supervision::admission_limits{limits.creates_per_second, limits.starting_max});
+  e.line = &line->second;
+  e.line->enqueue(id);
   start_next();
 }
 
+/// Accounts take turns, so that a long line at one keeps nobody waiting at another.
 void sandbox_registry::start_next() {
-  while (!waiting_.empty() && starting_ < limits_.starting_max) {
-    auto found = sandboxes_.find(waiting_.front());
-    waiting_.pop_front();
-    if (found == sandboxes_.end() || found->second.word != status::queued || !found->second.supervisor)
-      continue;
-    found->second.starting = true;
-    ++starting_;
-    self_->tell(found->second.supervisor, start_life{});
+  auto at = lines_.upper_bound(served_);
+  for (std::size_t refused = 0; refused < lines_.size() && starting_ < limits_.starting_max; ++at) {
+    if (at == lines_.end())
+      at = lines_.begin();
+    served_ = at->first;
+    refused = start_from(at->second) ? 0 : refused + 1;
   }
+  for (const auto& [account, line] : lines_)
+    wake_for(line);
+}
+
+bool sandbox_registry::start_from(supervision::admission& line) {
+  auto who = line.admit(around_->clock->now(), [this](const sandbox_id& id) {
+    auto found = sandboxes_.find(id);
+    return found != sandboxes_.end() && found->second.word == status::queued && found->second.supervisor;
+  });
+  if (!who)
+    return false;
+  auto& e = sandboxes_[*who];
+  e.starting = true;
+  ++starting_;
+  self_->tell(e.supervisor, start_life{});
+  return true;
+}
+
+void sandbox_registry::wake_for(const supervision::admission& line) {
+  auto due = line.due();
+  if (!due || starting_ >= limits_.starting_max || (alarm_ && *alarm_ <= *due))
+    return;
+  alarm_ = due;
+  self_->tell(around_->timers, wake_at{*due, self_->address(), 0});
 }
 
 void sandbox_registry::free_slot(entry& e) {
   if (std::exchange(e.starting, false)) {
     --starting_;
+    e.line->finished();
     start_next();
   }
 }

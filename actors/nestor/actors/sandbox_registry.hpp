@@ -1,9 +1,10 @@
 // SANDBOX REGISTRY, the NODE's front door: knows every sandbox, spawns one SUPERVISOR for each, admits as many starts
-// at once as the node can carry and queues the rest in order. What it accepts is durable before it says so. Ended
+// at once as the node can carry and each account may be asked for, and queues the rest in order. What it accepts is durable before it says so. Ended
 // sandboxes stay readable, the latest ones.
 #pragma once
 
 #include <nestor/actors/messages.hpp>
+#include <nestor/supervision/admission.hpp>
 
 #include <deque>
 #include <map>
@@ -36,6 +37,7 @@ private:
     std::string address; ///< `static`: its normalised URL
     status word = status::queued;
     generation number = 1;
+    supervision::admission* line = nullptr;   ///< where it waits for its start
     bool starting = false;                    ///< holds one of the slots
     std::shared_ptr<const sandbox_view> last; ///< once it has ended
   };
@@ -61,6 +63,8 @@ private:
   std::optional<failure> fault_of(const sandbox_spec& spec, std::string& address) const;
   void born(const sandbox_id& id);
   void start_next();
+  bool start_from(supervision::admission& line);
+  void wake_for(const supervision::admission& line);
   void free_slot(entry& e);
   void forget_oldest();
   std::uint64_t random();
@@ -71,7 +75,9 @@ private:
   std::unordered_map<sandbox_id, entry> sandboxes_;
   std::set<std::string> names_;
   std::set<std::string> addresses_;
-  std::deque<sandbox_id> waiting_;
+  std::map<const providers::account_source*, supervision::admission> lines_; ///< one for each account in use
+  const providers::account_source* served_ = nullptr;                        ///< whose line had its turn last
+  std::optional<instant> alarm_;                                             ///< the earliest that is set
   std::deque<sandbox_id> ended_;
   std::size_t starting_ = 0;
   std::size_t alive_ = 0;

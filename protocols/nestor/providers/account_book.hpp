@@ -16,6 +16,7 @@ namespace nestor::providers {
 struct account_source {
   account plain;                                                 ///< without its secrets
   std::vector<std::pair<std::string, secret_reference>> secrets; ///< by field
+  std::vector<std::pair<std::string, std::string>> origins;      ///< by field: where it was set, for people
 };
 
 /// Ordered by name.

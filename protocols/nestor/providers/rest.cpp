@@ -143,6 +143,10 @@ bool has_status(const http::response* response, std::uint16_t status) {
   return response && response->status == status;
 }
 
+bool refuses_us(const http::response* response) {
+  return has_status(response, 401) || has_status(response, 403);
+}
+
 failure failure_of(const account& who, stage now, std::string_view doing, const io_reply& reply) {
   failure why{broken(now), step_of(now), beginning(who, doing), 0, {}};
   if (const auto* response = response_of(reply)) {

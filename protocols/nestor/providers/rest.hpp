@@ -36,6 +36,8 @@ const http::response* response_of(const io_reply& reply);
 /// 2xx.
 bool succeeded(const http::response* response);
 bool has_status(const http::response* response, std::uint16_t status);
+/// 401 or 403: asking again with the same key only annoys.
+bool refuses_us(const http::response* response);
 
 /// What a reply that is no success means at that stage, with the provider's own words in its cause, bounded and without
 /// a key in it: 401, 403, 429 with its time in any spelling of Retry-After, other 4xx, 5xx, a redirect, no answer.

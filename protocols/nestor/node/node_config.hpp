@@ -1,0 +1,35 @@
+// The node's configuration: a document, and the environment that providers' own tools read, turned into accounts and
+// limits. Every fault is listed with its place. Reads JSON text (YAML is turned into it at the edge); secrets stay
+// references. Fields of a provider's account are its kind's own table: nothing here knows a kind.
+#pragma once
+
+#include <nestor/providers/account_book.hpp>
+#include <nestor/sandbox/fault.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace nestor {
+
+struct node_config {
+  std::shared_ptr<const providers::account_book> accounts;
+  std::vector<std::string> addresses_allow;   ///< ranges that runtimes may be reached in besides public ones
+  std::map<std::string, std::string> resolve; ///< name or *.name → address
+  std::string ca_file;                        ///< PEM, trusted for every host besides the system's
+  std::optional<std::size_t> sandboxes_max;
+};
+
+/// A variable's value; nothing when it is not set or empty.
+using environment_lookup = std::function<std::optional<std::string>(const std::string& name)>;
+
+/// `json`: the document; "{}" for none. An account that is named like its kind takes what the document leaves open from
+/// the variables of the kind's own tools, and exists without being named when one of them is set.
+checked<node_config> read_node_config(std::string_view json, const environment_lookup& environment);
+
+} // namespace nestor
