@@ -84,7 +84,7 @@ progress<absent> ended(const account& who, const heard& so_far, milliseconds wit
   if (now.now == life::gone)
     return absent{};
   auto after = after_of(so_far);
-  if (turned_away(response) || has_status(response, bad_request) || so_far.elapsed + after > within)
+  if (refuses_us(response) || has_status(response, bad_request) || so_far.elapsed + after > within)
     return succeeded(response) || has_status(response, conflict)
              ? failed(errc::destroy_failed, who.name + ": " + id + " is not gone yet: " + now.state, step::destroy)
              : failure_of(who, stage::ending, "ending " + id, *so_far.reply);
@@ -295,7 +295,7 @@ std::optional<std::variant<ask, failure>> hold(const account& who, const runtime
     return lost(who, what);
   auto after = after_of(so_far);
   constexpr std::uint16_t unprocessable = 422; // a kind of sandbox that cannot be changed so
-  bool hopeless = turned_away(response) || has_status(response, unprocessable);
+  bool hopeless = refuses_us(response) || has_status(response, unprocessable);
   if (hopeless || so_far.elapsed + after > switches_within) {
     if (!succeeded(response))
       return failure_of(who, stage::looking, doing, *so_far.reply);

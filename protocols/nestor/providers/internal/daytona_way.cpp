@@ -46,7 +46,7 @@ course on_seen(const account& who, const errand& e, const heard& so_far) {
     return ended(who, ending::gone, id, errc::runtime_lost, "is gone");
   if (!succeeded(response)) {
     halt unreadable{ending::unreadable, id, failure_of(who, e.now, "waiting for " + id, *so_far.reply)};
-    return turned_away(response) ? course{unreadable} : unless_late(e, so_far, look(who, id), unreadable);
+    return refuses_us(response) ? course{unreadable} : unless_late(e, so_far, look(who, id), unreadable);
   }
   auto s = sandbox_of(json_of(*response));
   s.id = id;
@@ -68,7 +68,7 @@ course on_seen(const account& who, const errand& e, const heard& so_far) {
 course back(const account& who, const errand& e, const heard& so_far, std::string_view doing) {
   auto id = id_of(so_far);
   halt useless{ending::useless, id, failure_of(who, stage::looking, doing, *so_far.reply)};
-  if (turned_away(response_of(*so_far.reply)))
+  if (refuses_us(response_of(*so_far.reply)))
     return useless;
   return unless_late(e, so_far, look(who, id), useless);
 }
@@ -107,7 +107,7 @@ course on_run(const account& who, const errand& e, const heard& so_far) {
   if (succeeded(response))
     return reach(who, e, id);
   halt useless{ending::useless, id, failure_of(who, stage::looking, "starting the nested server", *so_far.reply)};
-  if (turned_away(response))
+  if (refuses_us(response))
     return useless;
   return unless_late(e, so_far, look_into_shell(who, e, so_far), useless); // it may run all the same: never twice
 }
@@ -137,11 +137,6 @@ course on_reached(const account& who, const errand& e, const heard& so_far) {
 
 ask look(const account& who, std::string_view id, milliseconds after) {
   return ask{look_up(who, id), after, at_seen, carry({id})};
-}
-
-bool turned_away(const http::response* response) {
-  constexpr std::uint16_t unauthorized = 401, forbidden = 403;
-  return has_status(response, unauthorized) || has_status(response, forbidden);
 }
 
 std::string id_of(const heard& so_far) {

@@ -56,8 +56,6 @@ ask look(const account& who, std::string_view id, milliseconds after = {});
 /// The next turn, at one of the way's places.
 course way(const account& who, const errand& e, const heard& so_far);
 
-/// 401 or 403: asking again changes nothing.
-bool turned_away(const http::response* response);
 /// Which sandbox the conversation is about.
 std::string id_of(const heard& so_far);
 /// `errand::start` of the turn before, at one of the shell's places.
