@@ -98,7 +98,8 @@ ask open_tunnel(const account& who, std::string_view id, milliseconds after = {}
 
 ask end_it(const account& who, std::string_view id, std::string_view cause = {}, milliseconds after = {},
            bool force = false) {
-  return ask{act(who, id, force ? "shutdown?force=true" : "shutdown"), after, at_shut, carry({id, cause})};
+  return ask{act(who, id, force ? "shutdown?force=true" : "shutdown"), after, at_shut,
+             carry({id, cause, force ? "forced" : ""})};
 }
 
 /// Asked until it is shut down or not known. Only a snapshot under way objects (409), and is not waited for.
@@ -116,8 +117,10 @@ progress<absent> ended(const account& who, const heard& so_far, milliseconds wit
     return succeeded(response)
              ? failed(errc::destroy_failed, who.name + ": " + id + " is not gone yet: " + now.status, step::destroy)
              : failure_of(who, stage::ending, "ending " + id, *so_far.reply);
-  if (so_far.at == at_shut && has_status(response, conflict))
-    return end_it(who, id, cause, milliseconds{0}, true);
+  if (so_far.at == at_shut && has_status(response, conflict)) {
+    bool forced = !carried_part(so_far.carried, 2).empty();
+    return end_it(who, id, cause, forced ? after : milliseconds{0}, true);
+  }
   if (so_far.at == at_vanishing && succeeded(response))
     return end_it(who, id, cause, after);
   return ask{look_up(who, id), after, at_vanishing, carry({id, cause})};
@@ -166,9 +169,23 @@ progress<runtime> on_created(const account& who, const provision_order& order, c
     return on_devbox(who, order, so_far, d);
   }
   auto why = failure_of(who, stage::creating, "creating a devbox", *so_far.reply);
-  if (has_status(response, conflict)) // names are not unique: it can only be about the same create
-    why.code = errc::create_unknown;
+  if (has_status(response, conflict)) // names are not unique, so it is about the same create: where is what it made?
+    return ask{list(who, {}), milliseconds{0}, at_listed, carry({why.cause})};
   return why;
+}
+
+/// All pages, for what the create may have made before.
+progress<runtime> on_listed(const account& who, const provision_order& order, const heard& so_far) {
+  const auto* response = response_of(*so_far.reply);
+  auto found = succeeded(response) ? page_of(*response) : std::nullopt;
+  auto cause = carried_part(so_far.carried, 0);
+  if (found)
+    for (const auto& item : found->items)
+      if (auto d = devbox_of(item); d.now != life::ended && bears(d.metadata, order.stamp))
+        return on_devbox(who, order, so_far, d);
+  if (found && !found->next.empty() && so_far.asked < pages_max)
+    return ask{list(who, found->next), milliseconds{0}, at_listed, carry({cause})};
+  return failed(errc::create_unknown, cause);
 }
 
 /// It cannot be read how it is: asked again, for as long as it may take to boot.
@@ -210,6 +227,8 @@ progress<runtime> provision(const account& who, const provision_order& order, co
   const auto* response = response_of(*so_far.reply);
   if (so_far.at == at_created)
     return on_created(who, order, so_far);
+  if (so_far.at == at_listed)
+    return on_listed(who, order, so_far);
   if (so_far.at == at_shut || so_far.at == at_vanishing)
     return on_ended(who, so_far);
   if (!succeeded(response))
@@ -231,7 +250,7 @@ sighting told(const account& who, const provision_order& order, const std::strin
   return with_key(std::move(found), order.session_key);
 }
 
-progress<sighting> on_listed(const account& who, const provision_order& order, const heard& so_far) {
+progress<sighting> sought(const account& who, const provision_order& order, const heard& so_far) {
   const auto* response = response_of(*so_far.reply);
   constexpr std::string_view doing = "looking for a devbox";
   if (!succeeded(response))
@@ -253,7 +272,7 @@ progress<sighting> observe(const account& who, const provision_order& order, con
   if (!so_far.reply)
     return ask{list(who, {}), milliseconds{0}, at_listed};
   if (so_far.at == at_listed)
-    return on_listed(who, order, so_far);
+    return sought(who, order, so_far);
   const auto* response = response_of(*so_far.reply);
   auto id = id_of(so_far);
   if (has_status(response, not_found))
@@ -339,7 +358,7 @@ progress<paused> pause(const account& who, const runtime& what, const heard& so_
   return ask{act(who, what.ref, "suspend"), so_far.at == at_waited ? poll_after(so_far) : milliseconds{0}, at_switched};
 }
 
-/// Starts the server once for each time that the machine runs, however often it is sent: the first one makes the folder.
+/// Starts the server once for each boot of the machine, however often it is sent: the first one makes the folder.
 http_call start_again(const account& who, std::string_view id) {
   std::string line = "mkdir /tmp/.nestor-$(cat /proc/sys/kernel/random/boot_id) 2>/dev/null || exit 0; eval \"$";
   line.append(start_variable).append("\"");
@@ -496,7 +515,7 @@ const provider& runloop_provider() {
   static const provider self{
     .kind = "runloop",
     .summary = "Runloop devboxes; runtime.image is a blueprint or a snapshot",
-    .can = {.command = true, .image = true, .resources = true, .enumerates = true, .pauses = true, .leases = true},
+    .can = {.command = true, .image = true, .resources = true, .enumerates = true},
     .undo = compensation::destroy,
     .create_settles = settles,
     .provision_within = boots_within + ends_within + 2 * call_within,

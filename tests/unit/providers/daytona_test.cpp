@@ -1,4 +1,4 @@
-// Daytona as transcripts, until a sandbox is there: what is asked, what is answered, what that comes to. Each trap of its
+// Daytona as transcripts, until a sandbox is there: what is asked and answered, what that comes to. Each trap of its
 // API has its test.
 #include "unit/providers/daytona_script.hpp"
 
