@@ -23,6 +23,7 @@ struct all_options {
   bench_options bench;
   version_options version;
   explain_options explain;
+  accounts_options accounts;
 };
 
 void output_option(CLI::App& verb, output& as) {
@@ -32,11 +33,16 @@ void output_option(CLI::App& verb, output& as) {
     ->type_name("FORMAT");
 }
 
+void config_option(CLI::App& verb, std::string& file) {
+  verb.add_option("--config", file, "The node's configuration (nestor.yaml)")->type_name("FILE");
+}
+
 void define_up(CLI::App& app, up_options& o) {
   auto* verb = app.add_subcommand("up", "One sandbox in the foreground, no node needed; Ctrl-C destroys it");
   verb->add_option("-f,--file", o.file, "Specification, YAML or JSON; - for standard input")
     ->required()
     ->type_name("FILE");
+  config_option(*verb, o.config);
   verb->add_flag("--once", o.once, "Print the sandbox when it is Ready, destroy it and exit");
   output_option(*verb, o.as);
   verb->footer("Example:\n  nestor up -f spec.yaml\n  nestor up -f spec.yaml --once -o json");
@@ -77,6 +83,39 @@ void define_explain(CLI::App& app, explain_options& o) {
     ->check(CLI::IsMember({"errors", "fields"}))
     ->type_name("PAGE");
   verb->footer("Example:\n  nestor explain git_token_refused\n  nestor explain policy.ready_within");
+}
+
+void define_provider(CLI::App& app, accounts_options& o) {
+  auto* noun = app.add_subcommand("provider", "The configured providers, and whether their credentials are good");
+  noun->require_subcommand(1);
+  auto* list = noun->add_subcommand("list", "Every configured provider");
+  auto* verify = noun->add_subcommand("verify", "Proves credentials with one cheap authenticated call each");
+  verify->add_option("name", o.name, "Only this one")->type_name("NAME");
+  for (auto* verb : {list, verify}) {
+    config_option(*verb, o.config);
+    output_option(*verb, o.as);
+  }
+  noun->footer("Example:\n  nestor provider list\n  nestor provider verify e2b --config nestor.yaml");
+}
+
+void define_doctor(CLI::App& app, accounts_options& o) {
+  auto* verb = app.add_subcommand("doctor", "Checks what Nestor needs here; each check with a remedy");
+  config_option(*verb, o.config);
+  output_option(*verb, o.as);
+  verb->footer("Example:\n  nestor doctor --config nestor.yaml");
+}
+
+void define_leak(CLI::App& app, accounts_options& o) {
+  auto* noun = app.add_subcommand("leak", "Runtimes at the providers that nobody may know of any more");
+  noun->require_subcommand(1);
+  auto* audit = noun->add_subcommand("audit", "Lists what carries an installation's label at every provider");
+  audit->add_option("--installation", o.installation, "Whose: an id as in the label nestor-installation")
+    ->required()
+    ->type_name("ID");
+  audit->add_option("--provider", o.name, "Only this one")->type_name("NAME");
+  config_option(*audit, o.config);
+  output_option(*audit, o.as);
+  noun->footer("Example:\n  nestor leak audit --installation nsi-… --config nestor.yaml");
 }
 
 /// The first argument that is no option: the verb as typed.
@@ -128,7 +167,7 @@ int parse_error(const CLI::App& app, const CLI::ParseError& e, const std::string
 }
 
 int dispatch(const CLI::App& app, all_options& o) {
-  o.up.colour = o.demo.colour = o.bench.colour = o.explain.colour = !o.no_colour;
+  o.up.colour = o.demo.colour = o.bench.colour = o.explain.colour = o.accounts.colour = !o.no_colour;
   if (app.got_subcommand("up"))
     return run_up(o.up);
   if (app.got_subcommand("demo"))
@@ -139,6 +178,13 @@ int dispatch(const CLI::App& app, all_options& o) {
              : run_bench(o.bench);
   if (app.got_subcommand("version"))
     return run_version(o.version);
+  if (app.got_subcommand("provider"))
+    return app.get_subcommand("provider")->got_subcommand("list") ? run_provider_list(o.accounts)
+                                                                  : run_provider_verify(o.accounts);
+  if (app.got_subcommand("doctor"))
+    return run_doctor(o.accounts);
+  if (app.got_subcommand("leak"))
+    return run_leak_audit(o.accounts);
   return run_explain(o.explain);
 }
 
@@ -159,6 +205,9 @@ int run(int argc, const char* const* argv) {
   define_bench(app, o.bench);
   define_version(app, o.version);
   define_explain(app, o.explain);
+  define_provider(app, o.accounts);
+  define_doctor(app, o.accounts);
+  define_leak(app, o.accounts);
   auto verb = typed_verb(argc, argv);
   if (auto known = verbs_of(app); !verb.empty() && std::ranges::find(known, verb) == known.end())
     return unknown_verb(known, verb);

@@ -70,7 +70,7 @@ struct local_node::impl {
   caf::actor_addr postman_address;
 };
 
-local_node::local_node() : impl_(std::make_unique<impl>()) {
+local_node::local_node(const node_config& config) : impl_(std::make_unique<impl>()) {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
@@ -80,6 +80,13 @@ local_node::local_node() : impl_(std::make_unique<impl>()) {
   impl_->system = std::make_unique<caf::actor_system>(impl_->config);
   actors::node_options options;
   options.addresses_allowed = {"127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"};
+  options.addresses_allowed.insert(options.addresses_allowed.end(), config.addresses_allow.begin(),
+                                   config.addresses_allow.end());
+  options.resolve = config.resolve;
+  options.ca_file = config.ca_file;
+  options.accounts = config.accounts;
+  if (config.sandboxes_max)
+    options.limits.sandboxes_max = *config.sandboxes_max;
   options.detailed = true;
   options.observer = [this](caf::actor_system& system, actors::home* home) {
     auto made = actors::spawn<postman>(system, home, impl_->box);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <nestor/actors/system.hpp>
+#include <nestor/node/node_config.hpp>
 
 #include <chrono>
 #include <deque>
@@ -21,7 +22,7 @@ class local_node {
 public:
   /// Blocks SIGINT and SIGTERM for the process: they arrive through `next`. Loopback and private addresses may be
   /// named: it is the user's own machine.
-  local_node();
+  explicit local_node(const node_config& config);
   ~local_node();
   local_node(const local_node&) = delete;
   local_node& operator=(const local_node&) = delete;
@@ -32,21 +33,33 @@ public:
   /// Asks the node; throws std::runtime_error when it does not answer.
   template <class Response, class Request>
   Response ask(Request request) {
-    std::optional<Response> got;
-    caf::scoped_actor self{system()};
-    actors::ask(self, node().front(), answer_within, std::move(request))
-      .receive([&](Response& r) { got = std::move(r); }, [](const caf::error&) {});
-    if (!got)
-      throw std::runtime_error{"the node did not answer"};
-    return std::move(*got);
+    return ask<Response>(node().front(), std::move(request), answer_within);
+  }
+  /// Asks the PROVIDER DESK, whose answer may take many requests to a provider.
+  template <class Response, class Request>
+  Response ask_desk(Request request) {
+    return ask<Response>(node().around().desk, std::move(request), desk_within);
   }
 
   caf::actor_system& system();
   actors::node& node();
 
 private:
+  template <class Response, class Request>
+  Response ask(const caf::actor& whom, Request request, std::chrono::seconds within) {
+    std::optional<Response> got;
+    caf::scoped_actor self{system()};
+    actors::ask(self, whom, within, std::move(request))
+      .receive([&](Response& r) { got = std::move(r); }, [](const caf::error&) {});
+    if (!got)
+      throw std::runtime_error{"the node did not answer"};
+    return std::move(*got);
+  }
+
   /// The node answers from memory; only a stuck machine takes longer.
   static constexpr std::chrono::seconds answer_within{30};
+  /// A list of ten thousand sandboxes is a hundred pages.
+  static constexpr std::chrono::seconds desk_within{300};
   struct impl;
   std::unique_ptr<impl> impl_;
 };

@@ -47,7 +47,8 @@ expected<secret> read_secret_file(const std::string& name) {
 
 } // namespace
 
-std::optional<spec_file> load_spec(const std::string& file, bool bench) {
+std::optional<spec_file> load_spec(const std::string& file, bool bench,
+                                   std::shared_ptr<const providers::account_book> accounts) {
   auto from = read_document(file);
   if (!from) {
     complain(from.error().cause);
@@ -55,6 +56,10 @@ std::optional<spec_file> load_spec(const std::string& file, bool bench) {
   }
   reading how;
   how.bench = bench;
+  how.provider_named = [accounts = std::move(accounts)](std::string_view name) {
+    const auto* account = providers::account_named(*accounts, name);
+    return account ? account->plain.speaks : nullptr;
+  };
   auto source = read_spec(from->json, how);
   wipe(from->json.data(), from->json.size());
   from->json.clear();
@@ -63,6 +68,20 @@ std::optional<spec_file> load_spec(const std::string& file, bool bench) {
     return std::nullopt;
   }
   return spec_file{std::move(*from), std::move(*source)};
+}
+
+std::optional<node_config> load_config(const std::string& file) {
+  auto from = file.empty() ? to_document("the environment", "{}") : read_document(file);
+  if (!from) {
+    complain(from.error().cause);
+    return std::nullopt;
+  }
+  auto config = read_node_config(from->json, [](const std::string& name) -> std::optional<std::string> {
+    const char* value = std::getenv(name.c_str());
+    return value == nullptr || *value == '\0' ? std::nullopt : std::optional<std::string>{value};
+  });
+  complain(*from, config.faults);
+  return std::move(config.value);
 }
 
 std::optional<sandbox_spec> resolve_here(const spec_file& file) {

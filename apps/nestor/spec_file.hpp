@@ -1,9 +1,10 @@
-// A specification file on its way to a specification: read, checked, its secrets looked up on this machine. Every fault
+// A file on its way to a specification or to the node's configuration: read, checked, its secrets looked up on this machine. Every fault
 // goes to standard error as "nestor: FILE:LINE:COLUMN: PATH: message"; nothing else happens before all is well.
 #pragma once
 
 #include "document.hpp"
 
+#include <nestor/node/node_config.hpp>
 #include <nestor/sandbox/spec_reader.hpp>
 #include <nestor/sandbox/spec_template.hpp>
 
@@ -17,8 +18,12 @@ struct spec_file {
   spec_source source;
 };
 
-/// Nothing when there were faults (exit code `usage`).
-std::optional<spec_file> load_spec(const std::string& file, bool bench);
+/// `provider` may name one of `accounts`. Nothing when there were faults (exit code `usage`).
+std::optional<spec_file> load_spec(const std::string& file, bool bench,
+                                   std::shared_ptr<const providers::account_book> accounts);
+
+/// The node's configuration: `file`, or none when it is empty; and the environment. Nothing when there were faults.
+std::optional<node_config> load_config(const std::string& file);
 
 /// Looks the references up. Nothing when there were faults.
 std::optional<sandbox_spec> resolve_here(const spec_file& file);

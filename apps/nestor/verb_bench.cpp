@@ -157,7 +157,7 @@ struct bench_config : caf::actor_system_config {
 } // namespace
 
 int run_bench(const bench_options& o) {
-  auto file = load_spec(o.spec, true);
+  auto file = load_spec(o.spec, true, providers::built_in_accounts());
   if (!file)
     return usage;
   auto specs = template_here(*file);

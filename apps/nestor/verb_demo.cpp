@@ -160,7 +160,7 @@ private:
   terminal out_;
   timeline shown_;
   std::string server_;
-  local_node node_;
+  local_node node_{node_config{}};
   std::string installation_;
   std::vector<sandbox_id> running_;
 };

@@ -58,13 +58,16 @@ int end_with(local_node& here, timeline& shown, int code) {
 } // namespace
 
 int run_up(const up_options& o) {
-  auto file = load_spec(o.file, false);
+  auto config = load_config(o.config);
+  if (!config)
+    return usage;
+  auto file = load_spec(o.file, false, config->accounts);
   if (!file)
     return usage;
   auto spec = resolve_here(*file);
   if (!spec)
     return usage;
-  local_node here;
+  local_node here{*config};
   bool quiet = o.as == output::json;
   terminal out{quiet ? stderr : stdout, o.colour, io::steady_now()};
   timeline shown{out};

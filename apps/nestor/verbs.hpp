@@ -21,7 +21,8 @@ enum exit_code : int {
 enum class output : std::uint8_t { table, json };
 
 struct up_options {
-  std::string file; ///< "-": standard input
+  std::string file;   ///< "-": standard input
+  std::string config; ///< of the node; empty: none
   bool once = false;
   output as = output::table;
   bool colour = true;
@@ -39,6 +40,15 @@ struct bench_options {
   bool colour = true;
 };
 
+/// Of the verbs that look at providers' accounts.
+struct accounts_options {
+  std::string config;       ///< of the node; empty: none
+  std::string name;         ///< one account only; empty: all
+  std::string installation; ///< `leak audit`: whose runtimes
+  output as = output::table;
+  bool colour = true;
+};
+
 struct version_options {
   output as = output::table;
 };
@@ -52,6 +62,10 @@ struct explain_options {
 int run_up(const up_options& o);
 int run_demo(const demo_options& o);
 int run_bench(const bench_options& o);
+int run_provider_list(const accounts_options& o);
+int run_provider_verify(const accounts_options& o);
+int run_doctor(const accounts_options& o);
+int run_leak_audit(const accounts_options& o);
 int run_version(const version_options& o);
 int run_explain(const explain_options& o);
 

@@ -54,7 +54,7 @@ TEST_CASE("docs/errors.md and docs/spec.md are what explain generates") {
 
 TEST_CASE("every verb has help with an example, and the version is JSON when asked") {
   scratch_folder scratch;
-  for (auto verb : {"up", "demo", "bench", "version", "explain"}) {
+  for (auto verb : {"up", "demo", "bench", "version", "explain", "provider", "doctor", "leak"}) {
     auto end = run_program(scratch, {nestor_binary(), verb, "--help"});
     CHECK(end.exit_code == 0);
     CHECK_THAT(end.out, Catch::Contains(std::string{"nestor "} + verb));

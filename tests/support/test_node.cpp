@@ -89,12 +89,14 @@ void moody_journal::write(actors::actual_record record, actors::reply_to to) {
   inner_.write(std::move(record), std::move(to));
 }
 
-test_node::test_node(nested_server::model_options servers) {
+test_node::test_node(nested_server::model_options servers, test_surroundings besides) {
   world = std::make_shared<nested_world>(system, std::move(servers));
   auto entropy = std::make_shared<test_entropy>();
   journal = std::make_shared<moody_journal>(*entropy);
   auto around = std::make_shared<actors::surroundings>();
-  around->io = world;
+  around->io = besides.io ? besides.io(system, world) : world;
+  around->accounts = std::move(besides.accounts);
+  around->secrets = std::move(besides.secrets);
   around->journal = journal;
   around->clock = std::make_shared<test_clock>(system);
   around->entropy = entropy;

@@ -61,9 +61,16 @@ struct asker {
   }
 };
 
+/// What a node may have besides: accounts with their secrets, and a world of providers around the nested servers.
+struct test_surroundings {
+  std::shared_ptr<const providers::account_book> accounts = providers::built_in_accounts();
+  secret_lookup secrets;
+  std::function<std::shared_ptr<actors::io_port>(deterministic_system&, std::shared_ptr<nested_world>)> io;
+};
+
 class test_node {
 public:
-  explicit test_node(nested_server::model_options servers);
+  explicit test_node(nested_server::model_options servers, test_surroundings besides = {});
   ~test_node();
 
   deterministic_system system;
@@ -89,6 +96,7 @@ public:
   /// Until it is Ready, Quarantined, Unknown or ended and nothing moves.
   std::shared_ptr<const sandbox_view> run_to_rest(const sandbox_id& id, microseconds within = std::chrono::hours{1});
   [[nodiscard]] const caf::actor& front() const { return front_; }
+  [[nodiscard]] const caf::actor& desk() const { return desk_; }
   /// Everything that was told to the observer, printed by CAF itself: searched for canaries.
   [[nodiscard]] const std::string& told() const { return *told_; }
 

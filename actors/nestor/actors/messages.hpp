@@ -124,6 +124,24 @@ struct doubt_credential {
   std::shared_ptr<const providers::account> who;
 };
 
+// -- anyone → PROVIDER DESK -----------------------------------------------------------------------
+/// Proves an account's credential now, whatever was proved before. Answered by `account_verified`.
+struct verify_account {
+  std::string account;
+};
+struct account_verified {
+  std::optional<failure> why; ///< empty: it is good, or there is nothing to prove
+};
+/// Everything at the account that carries that installation's label. Answered by `runtimes_listed`.
+struct list_runtimes {
+  std::string account;
+  installation_id installation;
+};
+struct runtimes_listed {
+  std::vector<providers::listed> items;
+  std::optional<failure> why; ///< then `items` is what the pages before it held, and proves nothing
+};
+
 // -- SUPERVISOR ↔ CONFIGURATOR --------------------------------------------------------------------
 /// End, but first let the request that is out come back: one request in flight per runtime, always.
 struct wind_down {};
@@ -207,6 +225,10 @@ void prepare(caf::actor_system_config& cfg);
   X(prove_credential) \
   X(credential_proven) \
   X(doubt_credential) \
+  X(verify_account) \
+  X(account_verified) \
+  X(list_runtimes) \
+  X(runtimes_listed) \
   X(wind_down) \
   X(run_report) \
   X(run_step) \

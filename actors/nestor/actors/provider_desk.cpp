@@ -1,6 +1,7 @@
 #include <nestor/actors/provider_desk.hpp>
 
 #include <algorithm>
+#include <iterator>
 
 namespace nestor::actors {
 namespace {
@@ -11,6 +12,8 @@ constexpr std::chrono::minutes proof_good_for{5};
 constexpr std::chrono::seconds read_every{1};
 // Providers throttle addresses that repeat a bad key (Daytona: ten a minute): one refusal answers everybody for a while.
 constexpr std::chrono::seconds refusal_stands_for{10};
+// A page holds a hundred or so: this many sandboxes are a hundred times what one account may have.
+constexpr std::size_t pages_max = 10'000;
 
 bool same_credential(const providers::account& a, const providers::account& b) {
   return a.secrets == b.secrets;
@@ -21,15 +24,28 @@ bool same_credential(const providers::account& a, const providers::account& b) {
 provider_desk::provider_desk(self_ptr<> self, surroundings_ptr around)
     : self_(self), around_(std::move(around)), talk_(self, around_) {}
 
-caf::behavior provider_desk::make_behavior() {
-  return {[this](const prove_credential& request) { on_prove(request); },
-          [this](const doubt_credential& doubt) { on_doubt(doubt); }, [this](io_done& done) { talk_.hear(done); },
-          [this](const woken& alarm) { talk_.hear(alarm); }};
-}
+/// One account's list, page after page.
+struct provider_desk::inventory {
+  std::shared_ptr<const providers::account> who;
+  installation_id installation;
+  std::string cursor;
+  std::size_t pages = 0;
+  runtimes_listed so_far;
+  promise<runtimes_listed> answer;
+};
 
-void provider_desk::answer(const caf::actor_addr& whom, credential_proven what) {
-  if (auto asker = caf::actor_cast<caf::actor>(whom))
-    self_->tell(asker, std::move(what));
+caf::behavior provider_desk::make_behavior() {
+  return {[this](const prove_credential& request) {
+            with_proof(request.account, [this, whom = request.whom](const credential_proven& what) {
+              if (auto asker = caf::actor_cast<caf::actor>(whom))
+                self_->tell(asker, what);
+            });
+          },
+          [this](const doubt_credential& doubt) { on_doubt(doubt); },
+          [this](const verify_account& request) { return on_verify(request); },
+          [this](list_runtimes& request) { return on_list(request); },
+          [this](io_done& done) { talk_.hear(done); },
+          [this](const woken& alarm) { talk_.hear(alarm); }};
 }
 
 bool provider_desk::good(const ledger& of) const {
@@ -37,25 +53,74 @@ bool provider_desk::good(const ledger& of) const {
          (!of.proven->proven.until || around_->clock->wall() < *of.proven->proven.until);
 }
 
-void provider_desk::on_prove(const prove_credential& request) {
-  const auto* source = providers::account_named(*around_->accounts, request.account);
+void provider_desk::with_proof(const std::string& account, std::function<void(const credential_proven&)> use) {
+  const auto* source = providers::account_named(*around_->accounts, account);
   if (!source)
-    return answer(
-      request.whom,
+    return use(
       {nullptr,
-       failure{
-         errc::credential_missing, step::authenticate, "providers." + request.account + " is not configured", 0, {}}});
-  auto& of = ledgers_[request.account];
+       failure{errc::credential_missing, step::authenticate, "providers." + account + " is not configured", 0, {}}});
+  auto& of = ledgers_[account];
   of.source = source;
   if (auto missing = read_again(of))
-    return answer(request.whom, {nullptr, std::move(missing)});
+    return use({nullptr, std::move(missing)});
+  if (!source->plain.speaks->authenticate)
+    return use({of.read, std::nullopt});
   if (good(of))
-    return answer(request.whom, {of.proven, std::nullopt});
+    return use({of.proven, std::nullopt});
   if (of.refused && around_->clock->now() < of.refused_until)
-    return answer(request.whom, {nullptr, of.refused});
-  of.waiting.push_back(request.whom);
+    return use({nullptr, of.refused});
+  of.waiting.push_back(std::move(use));
   if (!of.proving)
     prove(of);
+}
+
+caf::result<account_verified> provider_desk::on_verify(const verify_account& request) {
+  if (auto at = ledgers_.find(request.account); at != ledgers_.end()) {
+    at->second.proven = nullptr;
+    at->second.refused.reset();
+    at->second.read_until = instant{};
+  }
+  promise<account_verified> answer{self_};
+  with_proof(request.account,
+             [answer](const credential_proven& what) mutable { answer.deliver(account_verified{what.why}); });
+  return answer.result();
+}
+
+caf::result<runtimes_listed> provider_desk::on_list(list_runtimes& request) {
+  promise<runtimes_listed> answer{self_};
+  with_proof(
+    request.account, [this, answer, ours = std::move(request.installation)](const credential_proven& what) mutable {
+      if (!what.who)
+        return answer.deliver(runtimes_listed{{}, what.why});
+      if (!what.who->speaks->list)
+        return answer.deliver(runtimes_listed{
+          {},
+          failure{
+            errc::capability_missing, step::provision, what.who->name + " cannot list what carries a label", 0, {}}});
+      next_page(std::make_shared<inventory>(inventory{what.who, std::move(ours), {}, 0, {}, answer}));
+    });
+  return answer.result();
+}
+
+void provider_desk::next_page(const std::shared_ptr<inventory>& of) {
+  auto order = std::make_shared<const providers::list_order>(providers::list_order{of->installation, of->cursor});
+  talk_.begin(of->who->speaks->list, of->who, std::move(order),
+              std::function{[this, of](provider_talk::outcome_of<providers::listing> came) {
+                if (auto* why = std::get_if<failure>(&came)) {
+                  of->so_far.why = std::move(*why);
+                  return of->answer.deliver(std::move(of->so_far));
+                }
+                auto& page = std::get<providers::listing>(came);
+                std::ranges::move(page.items, std::back_inserter(of->so_far.items));
+                of->cursor = std::move(page.next);
+                if (of->cursor.empty())
+                  return of->answer.deliver(std::move(of->so_far));
+                if (++of->pages < pages_max)
+                  return next_page(of);
+                of->so_far.why = failure{
+                  errc::provider_unavailable, step::provision, of->who->name + ": the list does not end", 0, {}};
+                of->answer.deliver(std::move(of->so_far));
+              }});
 }
 
 std::optional<failure> provider_desk::read_again(ledger& of) {
@@ -92,15 +157,12 @@ void provider_desk::on_outcome(ledger& of, const std::shared_ptr<const providers
   of.proving = false;
   if (!of.read || !same_credential(*of.read, *asked)) { // another one is set meanwhile: that one counts
     if (of.read && !of.waiting.empty())
-      prove(of);
-    else
-      came = failure{errc::credential_missing,
-                     step::authenticate,
-                     "providers." + asked->name + ": the credential was taken away",
-                     0,
-                     {}};
-    if (of.proving)
-      return;
+      return prove(of);
+    came = failure{errc::credential_missing,
+                   step::authenticate,
+                   "providers." + asked->name + ": the credential was taken away",
+                   0,
+                   {}};
   }
   credential_proven what;
   if (auto* shown = std::get_if<providers::proof>(&came)) {
@@ -116,7 +178,7 @@ void provider_desk::on_outcome(ledger& of, const std::shared_ptr<const providers
     }
   }
   for (const auto& each : std::exchange(of.waiting, {}))
-    answer(each, what);
+    each(what);
 }
 
 void provider_desk::on_doubt(const doubt_credential& doubt) {

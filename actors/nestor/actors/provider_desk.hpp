@@ -1,6 +1,7 @@
 // PROVIDER DESK: one for a node. It proves each account's credential once for everybody: who asks while a proof is being
 // made waits for that one, who asks later gets it until it lapses, is doubted, or its source holds another credential.
-// It decides nothing about sandboxes and performs nothing but proofs.
+// It also lists
+// what an account holds. It decides nothing about sandboxes.
 #pragma once
 
 #include <nestor/actors/provider_talk.hpp>
@@ -28,10 +29,15 @@ private:
     std::optional<failure> refused; ///< of `read`: the provider says that this credential is no good
     instant refused_until{};
     bool proving = false;
-    std::vector<caf::actor_addr> waiting;
+    std::vector<std::function<void(const credential_proven&)>> waiting;
   };
 
-  void on_prove(const prove_credential& request);
+  /// `use` gets the account with its proof, or why there is none; perhaps before this returns.
+  void with_proof(const std::string& account, std::function<void(const credential_proven&)> use);
+  caf::result<account_verified> on_verify(const verify_account& request);
+  caf::result<runtimes_listed> on_list(list_runtimes& request);
+  struct inventory; ///< a list on its way
+  void next_page(const std::shared_ptr<inventory>& of);
   void on_doubt(const doubt_credential& doubt);
   /// The credential's source is looked at again when it may have changed. What was proved or refused of another one is
   /// forgotten.
@@ -39,7 +45,6 @@ private:
   void prove(ledger& of);
   void on_outcome(ledger& of, const std::shared_ptr<const providers::account>& asked,
                   provider_talk::outcome_of<providers::proof> came);
-  void answer(const caf::actor_addr& whom, credential_proven what);
   [[nodiscard]] bool good(const ledger& of) const;
 
   self_ptr<> self_;

@@ -18,7 +18,7 @@
 namespace nestor {
 
 struct node_config {
-  std::shared_ptr<const providers::account_book> accounts;
+  std::shared_ptr<const providers::account_book> accounts = providers::built_in_accounts();
   std::vector<std::string> addresses_allow;   ///< ranges that runtimes may be reached in besides public ones
   std::map<std::string, std::string> resolve; ///< name or *.name → address
   std::string ca_file;                        ///< PEM, trusted for every host besides the system's

@@ -15,6 +15,12 @@ failure missing(const account_source& source, std::string_view field, const std:
                  {}};
 }
 
+/// Variables speak for the account that is named like its kind only.
+std::string unset(const account& who, const account_field& field) {
+  bool own_name = who.name == who.speaks->kind;
+  return !own_name || field.env.empty() ? "not set" : "not set, and neither is " + std::string{field.env};
+}
+
 } // namespace
 
 const std::shared_ptr<const account_book>& built_in_accounts() {
@@ -47,8 +53,7 @@ expected<account> resolve(const account_source& source, const secret_lookup& loo
   }
   for (const auto& field : source.plain.speaks->fields)
     if (field.required && field.what == field_holds::secret && resolved.key(field.name).empty())
-      return missing(source, field.name,
-                     field.env.empty() ? "not set" : "not set, and neither is " + std::string{field.env});
+      return missing(source, field.name, unset(source.plain, field));
   return resolved;
 }
 

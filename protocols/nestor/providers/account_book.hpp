@@ -3,7 +3,7 @@
 #pragma once
 
 #include <nestor/providers/account.hpp>
-#include <nestor/sandbox/configuration_source.hpp>
+#include <nestor/sandbox/secret_reference.hpp>
 
 #include <functional>
 #include <map>

@@ -156,7 +156,7 @@ enum class compensation : std::uint8_t {
   withdraw ///< it is not ours to end: take back what was written
 };
 
-/// What a specification may ask for. `pauses`, `leases` and `enumerates` say that the operations below exist.
+/// What a specification may ask for, because the node carries it. The last three need the operations below.
 struct capabilities {
   bool command = false; ///< runs a command of the user's
   bool image = false;
