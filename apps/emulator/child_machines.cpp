@@ -144,6 +144,8 @@ void child_machines::boot(machine_order order, std::function<void(std::optional<
   bool has_port = std::ranges::any_of(order.env, [](const auto& e) { return names_port(e.first); });
   if (!has_port)
     m.env.emplace_back("PORT", std::to_string(parts_->outside(m, usual_port)));
+  // A login shell would begin with the system's PATH, in which our own programs are not.
+  std::ofstream{parts_->root(order.id) / "home/user/.profile"} << "export PATH='" << inherited("PATH", "") << "'\n";
   auto argv = parts_->program_of(m, order);
   if (argv.empty())
     return boost::asio::post(parts_->io, [done = std::move(done)] { done(std::nullopt); });

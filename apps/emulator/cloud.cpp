@@ -8,6 +8,7 @@ std::vector<cloud_row> cloud_table() {
   return {
     {"daytona", "Daytona's REST API, toolbox and preview hosts",
      "dtn_00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff", make_daytona_cloud},
+    {"e2b", "E2B's REST API, envd and sandbox hosts", "e2b_00112233445566778899aabbccddeeff00112233", make_e2b_cloud},
   };
 }
 
