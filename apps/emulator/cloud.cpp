@@ -9,6 +9,8 @@ std::vector<cloud_row> cloud_table() {
     {"daytona", "Daytona's REST API, toolbox and preview hosts",
      "dtn_00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff", make_daytona_cloud},
     {"e2b", "E2B's REST API, envd and sandbox hosts", "e2b_00112233445566778899aabbccddeeff00112233", make_e2b_cloud},
+    {"runloop", "Runloop's REST API and tunnels", "ak_00112233445566778899aabbccddeeff", make_runloop_cloud},
+    {"remote", "the runtime API of remote runtimes", "rt_00112233445566778899aabbccddeeff", make_remote_cloud},
   };
 }
 
