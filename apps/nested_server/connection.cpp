@@ -3,6 +3,9 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/read.hpp>
 
+#include <array>
+#include <charconv>
+
 namespace nestor::nested_server {
 namespace {
 
@@ -102,9 +105,10 @@ bool connection::take_request() {
   request_.verb = *verb;
   request_.target.assign(message.target().data(), message.target().size());
   request_.headers.clear();
+  bool all = site_->reads_every_header();
   for (const auto& field : message) {
     std::string_view name{field.name_string().data(), field.name_string().size()};
-    if (read_by_models(name))
+    if (all || read_by_models(name))
       request_.headers.push_back({std::string{name}, wiped_string{field.value().data(), field.value().size()}});
   }
   request_.body = std::move(message.body());
@@ -149,26 +153,28 @@ void connection::reply(wire_reply&& r) {
     delay, [self = shared_from_this(), held = std::make_shared<wire_reply>(std::move(r))] { self->send(*held); });
 }
 
-void connection::write_head(const wire_reply& r, std::size_t length) {
-  auto status = r.response.status;
-  auto reason = beast::http::obsolete_reason(static_cast<beast::http::status>(status));
+/// Without a length the body comes in parts.
+void connection::write_head(const http::response& r, std::optional<std::size_t> length) {
+  auto reason = beast::http::obsolete_reason(static_cast<beast::http::status>(r.status));
   out_.clear();
   out_ += "HTTP/1.1 ";
-  out_ += std::to_string(status);
+  out_ += std::to_string(r.status);
   out_ += ' ';
   out_ += std::string_view{reason.data(), reason.size()};
   out_ += "\r\n";
-  for (const auto& [name, value] : r.response.headers) {
+  for (const auto& [name, value] : r.headers) {
     out_ += name;
     out_ += ": ";
     out_ += value;
     out_ += "\r\n";
   }
-  if (!r.response.find("Content-Type") && !r.response.body.empty())
+  if (!r.find("Content-Type") && !r.body.empty())
     out_ += json_type;
-  if (!without_body(status)) {
+  if (!length) {
+    out_ += "Transfer-Encoding: chunked\r\n";
+  } else if (!without_body(r.status)) {
     out_ += "Content-Length: ";
-    out_ += std::to_string(length);
+    out_ += std::to_string(*length);
     out_ += "\r\n";
   }
   out_ += keep_alive_ ? "\r\n" : "Connection: close\r\n\r\n";
@@ -180,7 +186,7 @@ void connection::send(const wire_reply& r) {
   bool partial = r.body_sent < body.size();
   if (partial)
     keep_alive_ = false;
-  write_head(r, body.size());
+  write_head(r.response, body.size());
   auto head = out_.size();
   if (!bodiless && !head_only_)
     out_.append(body, 0, partial ? r.body_sent : body.size());
@@ -215,6 +221,54 @@ void connection::written(error failed) {
   if (out_.capacity() > kept_capacity_max)
     wiped_string{}.swap(out_);
   read();
+}
+
+void connection::begin(const http::response& head) {
+  write_head(head, std::nullopt);
+  parts_.clear();
+  last_part_ = false;
+  writing_parts_ = true;
+  write_parts();
+}
+
+void connection::more(std::string_view bytes) {
+  if (bytes.empty() || head_only_ || !socket_.is_open())
+    return;
+  std::array<char, 2 * sizeof(std::size_t)> size{};
+  auto [digits, failed] = std::to_chars(size.data(), size.data() + size.size(), bytes.size(), 16);
+  parts_.append(size.data(), digits);
+  parts_ += "\r\n";
+  parts_ += bytes;
+  parts_ += "\r\n";
+  if (!writing_parts_)
+    write_parts();
+}
+
+void connection::end() {
+  if (!head_only_)
+    parts_ += "0\r\n\r\n";
+  last_part_ = true;
+  if (!writing_parts_)
+    write_parts();
+}
+
+/// Writes the head or what has gathered, and goes on until nothing has.
+void connection::write_parts() {
+  if (!writing_parts_) {
+    out_.swap(parts_);
+    parts_.clear();
+  }
+  writing_parts_ = true;
+  asio::async_write(socket_, asio::buffer(out_.data(), out_.size()),
+                    [self = shared_from_this()](error failed, std::size_t) {
+                      self->writing_parts_ = false;
+                      if (failed)
+                        return self->close();
+                      if (!self->parts_.empty())
+                        self->write_parts();
+                      else if (self->last_part_)
+                        self->written({});
+                    });
 }
 
 /// Lets the client read the answer before the connection goes: closing with unread bytes would reset it.

@@ -41,6 +41,9 @@ public:
 
   void reply(wire_reply&& r) override;
   void count_in(traffic& t) override;
+  void begin(const http::response& head) override;
+  void more(std::string_view bytes) override;
+  void end() override;
 
 private:
   using body_type = boost::beast::http::basic_string_body<char, std::char_traits<char>, wiping_allocator<char>>;
@@ -51,7 +54,8 @@ private:
   void refuse(std::uint16_t status);
   bool take_request();
   void send(const wire_reply& r);
-  void write_head(const wire_reply& r, std::size_t length);
+  void write_head(const http::response& r, std::optional<std::size_t> length);
+  void write_parts();
   void write_all();
   void trickle(std::size_t from, std::size_t to, milliseconds pause);
   void written(error failed);
@@ -67,6 +71,7 @@ private:
   std::optional<boost::beast::http::request_parser<body_type>> parser_;
   http::request request_;
   wiped_string out_;
+  wiped_string parts_; ///< of an answer in parts: what waits while `out_` is being written
   std::string client_;
   traffic* carried_ = nullptr;
   std::uint64_t drained_ = 0;
@@ -74,6 +79,8 @@ private:
   bool busy_ = false; ///< a request is being answered
   bool keep_alive_ = false;
   bool head_only_ = false;
+  bool writing_parts_ = false;
+  bool last_part_ = false;
 };
 
 } // namespace nestor::nested_server

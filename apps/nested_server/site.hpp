@@ -15,6 +15,12 @@ public:
   virtual void reply(wire_reply&& r) = 0;
   /// Counts the request in `t` until its answer is written or the connection ends.
   virtual void count_in(traffic& t) = 0;
+
+  /// An answer in parts instead of `reply`: its head, then `more` as often as there is something, then `end`. The
+  /// client may be gone before the end: then the rest is dropped.
+  virtual void begin(const http::response& head) = 0;
+  virtual void more(std::string_view bytes) = 0;
+  virtual void end() = 0;
 };
 
 class site {
@@ -22,7 +28,9 @@ public:
   virtual ~site() = default;
   /// False: the connection is closed before anything is read.
   virtual bool accepts_connection() { return true; }
-  /// `request` holds the headers X-Session-API-Key and Content-Type only, and is valid during the call.
+  /// The headers X-Session-API-Key and Content-Type are enough for it; others are not even copied.
+  [[nodiscard]] virtual bool reads_every_header() const { return false; }
+  /// `request` is valid during the call.
   virtual void serve(const http::request& request, instant now, std::string_view client,
                      const std::shared_ptr<reply_door>& back) = 0;
 };

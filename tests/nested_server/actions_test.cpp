@@ -19,6 +19,9 @@ namespace {
 struct caught_answer final : reply_door {
   void reply(wire_reply&& r) override { response = std::move(r.response); }
   void count_in(traffic&) override {}
+  void begin(const http::response& head) override { response = head; }
+  void more(std::string_view bytes) override { response.body += bytes; }
+  void end() override {}
   http::response response;
 };
 
