@@ -59,13 +59,6 @@ enum : place {
 
 // -- what is asked --------------------------------------------------------------------------------
 
-json label_filter(const std::vector<std::pair<std::string, std::string>>& wanted) {
-  json all = json::array();
-  for (const auto& [name, value] : wanted)
-    all.push_back(name + "=" + value);
-  return {{"label", std::move(all)}};
-}
-
 /// The command takes the place of the image's CMD, as `docker run IMAGE COMMAND` has it: an entry point stays.
 http_call create(const account& who, const provision_order& order) {
   const auto& spec = *order.spec;
@@ -86,34 +79,6 @@ http_call create(const account& who, const provision_order& order) {
   for (const auto& [name, value] : environment_of(order))
     body["Env"].push_back(name + "=" + std::string{value});
   return engine_call(who, method::post, "/containers/create?name=" + query_value(name_of(order.stamp)), body);
-}
-
-/// Why a container is being taken away again, and which: carried while that is done.
-struct ending {
-  std::string id;
-  errc code = errc::provision_failed;
-  std::string cause;
-};
-
-wiped_string pack(const ending& e) {
-  return wiped_string{e.id + "\n" + std::to_string(static_cast<unsigned>(e.code)) + "\n" + e.cause};
-}
-
-ending unpack(std::string_view text) {
-  auto take = [&text] {
-    auto end = std::min(text.find('\n'), text.size());
-    auto part = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    return part;
-  };
-  ending e;
-  e.id = take();
-  auto code = take();
-  unsigned number = static_cast<unsigned>(e.code);
-  std::from_chars(code.data(), code.data() + code.size(), number);
-  e.code = static_cast<errc>(number);
-  e.cause = text;
-  return e;
 }
 
 ask start(const account& who, const std::string& id, milliseconds after = milliseconds{0}) {
@@ -315,32 +280,49 @@ progress<runtime> provision(const account& who, const provision_order& order, co
   return rented(order, std::get<container>(end));
 }
 
-/// One that was created and never started is started now; one that ended is removed, as `provision` would have.
-progress<sighting> observe(const account& who, const provision_order& order, const heard& so_far) {
+/// What exists is told, whatever state it is in: one that does not run is started, once, and never removed here, since
+/// someone's work may be in it. What will not run is for the ladder to find out.
+progress<sighting> on_found(const account& who, const provision_order& order, const heard& so_far) {
   constexpr std::string_view doing = "looking for the container";
+  std::string id{so_far.carried};
+  if (so_far.at == at_started) // whatever was said to that, its state tells
+    return inspect(who, id, at_inspected, wiped_string{id});
+  const auto* response = response_of(*so_far.reply);
+  if (has_status(response, not_found))
+    return sighting{absent{}};
+  if (!succeeded(response))
+    return failure_of(who, stage::looking, doing, *so_far.reply);
+  auto seen = container_of(*response);
+  if (!seen)
+    return not_understood(who, stage::looking, doing, "the answer lacks Id or State.Status");
+  bool stands = seen->over() || seen->status == "created";
+  bool tried = so_far.at == at_inspected;
+  if (seen->up() || (stands && tried) || so_far.elapsed >= up_within)
+    return sighting{rented(order, *seen)};
+  if (stands)
+    return ask{engine_call(who, method::post, container_path(id, "/start")), milliseconds{0}, at_started,
+               wiped_string{id}};
+  return inspect(who, id, so_far.at, wiped_string{id}, poll_after(so_far));
+}
+
+progress<sighting> observe(const account& who, const provision_order& order, const heard& so_far) {
   if (so_far.at == at_start) {
     auto target = "/containers/json?all=true&filters=" + query_value(label_filter(pairs_of(order.stamp)).dump());
     return ask{engine_call(who, method::get, target), milliseconds{0}, at_found};
   }
-  if (so_far.at == at_found) {
-    const auto* response = response_of(*so_far.reply);
-    if (!succeeded(response))
-      return failure_of(who, stage::looking, doing, *so_far.reply);
-    auto found = json_of(*response);
-    if (found.is_array() && found.empty())
-      return sighting{absent{}};
-    auto id = found.is_array() ? text_at(found.front(), "Id") : std::string{};
-    if (id.empty())
-      return not_understood(who, stage::looking, doing, "the answer is no list of containers");
-    return look_again(who, id);
-  }
-  auto came = bring_up(who, order, so_far);
-  if (auto* question = std::get_if<ask>(&came))
-    return std::move(*question);
-  if (auto* why = std::get_if<failure>(&came))
-    return std::move(*why);
-  const auto* up = std::get_if<container>(&std::get<risen>(came));
-  return up ? sighting{rented(order, *up)} : sighting{absent{}};
+  if (so_far.at != at_found)
+    return on_found(who, order, so_far);
+  constexpr std::string_view doing = "looking for containers";
+  const auto* response = response_of(*so_far.reply);
+  if (!succeeded(response))
+    return failure_of(who, stage::looking, doing, *so_far.reply);
+  auto found = json_of(*response);
+  if (found.is_array() && found.empty())
+    return sighting{absent{}};
+  auto id = found.is_array() ? text_at(found.front(), "Id") : std::string{};
+  if (id.empty())
+    return not_understood(who, stage::looking, doing, "the answer is no list of containers");
+  return inspect(who, id, at_seen, wiped_string{id});
 }
 
 // -- the rest of its life -------------------------------------------------------------------------

@@ -74,6 +74,34 @@ std::optional<container> container_of(const http::response& response) {
   return seen;
 }
 
+nlohmann::json label_filter(const std::vector<std::pair<std::string, std::string>>& wanted) {
+  auto all = nlohmann::json::array();
+  for (const auto& [name, value] : wanted)
+    all.push_back(name + "=" + value);
+  return {{"label", std::move(all)}};
+}
+
+wiped_string pack(const ending& e) {
+  return wiped_string{e.id + "\n" + std::to_string(static_cast<unsigned>(e.code)) + "\n" + e.cause};
+}
+
+ending unpack(std::string_view text) {
+  auto take = [&text] {
+    auto end = std::min(text.find('\n'), text.size());
+    auto part = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    return part;
+  };
+  ending e;
+  e.id = take();
+  auto code = take();
+  unsigned number = static_cast<unsigned>(e.code);
+  std::from_chars(code.data(), code.data() + code.size(), number);
+  e.code = static_cast<errc>(number);
+  e.cause = text;
+  return e;
+}
+
 streams streams_of(std::string_view framed) {
   constexpr std::size_t head = 8;
   constexpr std::size_t length_at = 4;

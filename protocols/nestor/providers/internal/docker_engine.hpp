@@ -9,6 +9,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace nestor::providers::internal {
 
@@ -40,6 +42,18 @@ struct container {
 
 /// Nothing when that is no inspection's answer.
 std::optional<container> container_of(const http::response& response);
+
+/// {"label": ["NAME=VALUE", …]}: containers that carry all of them.
+nlohmann::json label_filter(const std::vector<std::pair<std::string, std::string>>& wanted);
+
+/// Why a container is being taken away again, and which: carried while that is done.
+struct ending {
+  std::string id;
+  errc code = errc::provision_failed;
+  std::string cause;
+};
+wiped_string pack(const ending& e);
+ending unpack(std::string_view text);
 
 /// Both streams of a command or a log. The engine sends them in frames of one connection: stream, three zeros, length.
 struct streams {
