@@ -22,7 +22,7 @@ public:
   virtual ~site() = default;
   /// False: the connection is closed before anything is read.
   virtual bool accepts_connection() { return true; }
-  /// `request` holds the headers X-Session-API-Key and Content-Type only, and is valid during the call.
+  /// `request` holds only the headers that a dialect reads (connection.cpp), and is valid during the call.
   virtual void serve(const http::request& request, instant now, std::string_view client,
                      const std::shared_ptr<reply_door>& back) = 0;
 };
