@@ -45,6 +45,8 @@ wiped_string state_body(server_model& model, std::string_view prefix) {
   append_number(out, "in_flight", model.traffic_of(prefix)->in_flight);
   append_number(out, "in_flight_max", model.traffic_of(prefix)->in_flight_max);
   append_number(out, "conversations", state.conversations.size());
+  append_name(out, "dormant");
+  out += state.dormant ? "true" : "false";
   out += '}';
   return out;
 }

@@ -3,6 +3,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/read.hpp>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -20,8 +21,11 @@ std::optional<http::method> verb_of(beast::http::verb v) {
   return http::method_named(std::string_view{beast::http::to_string(v).data(), beast::http::to_string(v).size()});
 }
 
+constexpr std::array<std::string_view, 4> headers_read{"X-Session-API-Key", "Content-Type", "X-Init-API-Key",
+                                                       "X-Expose-Secrets"};
+
 bool read_by_models(std::string_view header) {
-  return http::same_header_name(header, "X-Session-API-Key") || http::same_header_name(header, "Content-Type");
+  return std::ranges::any_of(headers_read, [&](std::string_view read) { return http::same_header_name(header, read); });
 }
 
 bool without_body(std::uint16_t status) {

@@ -44,8 +44,17 @@ void exchange::say(std::uint16_t status, std::string_view name, std::string_view
 
 void exchange::fail() {
   reply.response.status = 500;
-  reply.response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
-  reply.response.body = "Internal Server Error";
+  reply.response.headers.emplace_back("Content-Type", dialect.failure_type);
+  reply.response.body = dialect.failure_body;
+}
+
+std::string_view exchange::header(std::string_view name) const {
+  auto at = std::ranges::find_if(request.headers, [&](const auto& h) { return http::same_header_name(h.name, name); });
+  return at == request.headers.end() ? std::string_view{} : std::string_view{at->value};
+}
+
+schema_faults exchange::no_faults() const {
+  return schema_faults{dialect.faults_redacted};
 }
 
 void exchange::refuse(const schema_faults& faults) {
@@ -53,7 +62,7 @@ void exchange::refuse(const schema_faults& faults) {
 }
 
 std::optional<wiped_json> exchange::body() {
-  schema_faults faults;
+  auto faults = no_faults();
   auto text = std::string_view{request.body};
   if (text.empty()) {
     faults.add("missing", whole_body, "Field required", nullptr);
@@ -74,12 +83,29 @@ std::optional<wiped_json> exchange::body(std::span<const field_rule> rules, unkn
   auto value = body();
   if (!value)
     return std::nullopt;
-  schema_faults faults;
+  auto faults = no_faults();
   coerce_object(*value, rules, unknown, whole_body, faults);
   if (faults.none())
     return value;
   refuse(faults);
   return std::nullopt;
+}
+
+bool same_key(std::string_view a, std::string_view b) {
+  if (a.size() != b.size())
+    return false;
+  unsigned difference = 0;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    difference |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b[i]);
+  return difference == 0;
+}
+
+bool admit_with_key(exchange& x, std::string_view) {
+  if (x.options.session_key.empty() ||
+      x.options.session_key.expose([&](std::string_view key) { return same_key(key, x.header("X-Session-API-Key")); }))
+    return true;
+  x.answer(401, R"({"detail":"Unauthorized"})");
+  return false;
 }
 
 void answer_alive(exchange& x) {

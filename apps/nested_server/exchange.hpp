@@ -13,7 +13,10 @@
 
 namespace nestor::nested_server {
 
+struct dialect_model;
+
 struct exchange {
+  const dialect_model& dialect;
   const model_options& options;
   const circumstances& around;
   server_state& state;
@@ -27,8 +30,12 @@ struct exchange {
   void answer(std::uint16_t status, wiped_string json);
   /// `{"<member>":"<text>"}`
   void say(std::uint16_t status, std::string_view name, std::string_view text);
-  /// 500 as plain text: what an exception becomes there.
+  /// 500: what an exception becomes there.
   void fail();
+  /// The request's header; empty when there is none.
+  [[nodiscard]] std::string_view header(std::string_view name) const;
+  /// A JSON body's faults, as this dialect shows them.
+  [[nodiscard]] schema_faults no_faults() const;
   /// 422.
   void refuse(const schema_faults& faults);
   /// The body as JSON; after a 422 nothing.
@@ -49,7 +56,13 @@ struct route {
 struct dialect_model {
   std::string_view name;
   std::span<const route> routes;
-  bool rate_limited; ///< unless switched off
+  bool rate_limited = false; ///< unless switched off
+  /// May a request to `path` below /api go on? False: it was answered.
+  bool (*admit)(exchange& x, std::string_view path);
+  std::string_view failure_type = "text/plain; charset=utf-8"; ///< of a 5xx
+  std::string_view failure_body = "Internal Server Error";
+  std::string_view unauthorized = R"({"error":"Invalid token"})"; ///< body of a 401 that a fault makes
+  bool faults_redacted = false;                                   ///< a 422 does not echo what was sent
 };
 
 /// Every dialect this server speaks.
@@ -57,6 +70,10 @@ std::span<const dialect_model* const> dialect_models();
 
 // -- routes that dialects share --------------------------------------------------------------------------------------
 
+/// With the session key, where there is one; else 401.
+bool admit_with_key(exchange& x, std::string_view path);
+/// In a time that does not depend on where they differ.
+bool same_key(std::string_view a, std::string_view b);
 void answer_alive(exchange& x);
 /// `{uptime, idle_time, resources}`.
 void answer_server_info(exchange& x);
@@ -68,7 +85,26 @@ void refuse_token(exchange& x, std::string_view git_provider);
 // -- the dialects' own files -----------------------------------------------------------------------------------------
 
 const dialect_model& openhands_model();
+const dialect_model& agent_server_model();
 const dialect_model& generic_model();
+
+// agent_server_settings.cpp
+void show_agent_settings(exchange& x);
+void change_agent_settings(exchange& x);
+void add_mcp_server(exchange& x);
+void change_mcp_server(exchange& x);
+void delete_mcp_server(exchange& x);
+
+// agent_server_conversations.cpp
+void start_agent_conversation(exchange& x);
+void search_agent_conversations(exchange& x);
+void show_agent_conversation(exchange& x);
+void delete_agent_conversation(exchange& x);
+void tell_agent_conversation(exchange& x);
+void run_agent_conversation(exchange& x);
+void pause_agent_conversation(exchange& x);
+void send_agent_event(exchange& x);
+void pause_every_agent_conversation(exchange& x);
 
 // openhands_conversations.cpp
 void create_conversation(exchange& x);

@@ -9,18 +9,6 @@ void set_type(http::response& r, std::string_view type) {
   r.headers.emplace_back("Content-Type", type);
 }
 
-http::response status_answer(std::int64_t code) {
-  http::response r;
-  r.status = static_cast<std::uint16_t>(code);
-  if (code >= 500) { // what an exception becomes
-    set_type(r, "text/plain; charset=utf-8");
-    r.body = "Internal Server Error";
-  } else {
-    r.body = code == 401 ? R"({"error":"Invalid token"})" : R"({"detail":"As the fault says"})";
-  }
-  return r;
-}
-
 http::response busy_answer(std::int64_t seconds) {
   http::response r;
   r.status = 429;
@@ -40,10 +28,10 @@ http::response page_answer(std::int64_t code) {
 
 /// Empties what a request of this path writes to.
 void spoil(server_state& state, std::string_view path) {
-  if (path.starts_with("/api/settings"))
-    state.settings = wiped_json::object();
-  else if (path.starts_with("/api/secrets"))
+  if (path.starts_with("/api/secrets") || path.starts_with("/api/settings/secrets"))
     state.secrets.clear();
+  else if (path.starts_with("/api/settings"))
+    state.settings = wiped_json::object();
   else
     state.git_providers.clear();
 }
@@ -89,7 +77,7 @@ wire_reply faulty_server::hit(const fault_rule& fault, const http::request& requ
     case fault_kind::answer_lost: act_then(way::reset); break;
     case fault_kind::answer_hangs: act_then(way::hang); break;
     case fault_kind::die_after: act_then(way::die); break;
-    case fault_kind::status: reply.response = status_answer(fault.argument); break;
+    case fault_kind::status: reply.response = model_.failure_answer(static_cast<std::uint16_t>(fault.argument)); break;
     case fault_kind::busy: reply.response = busy_answer(fault.argument); break;
     case fault_kind::page: reply.response = page_answer(fault.argument); break;
     case fault_kind::slow:

@@ -79,7 +79,7 @@ void store_settings(exchange& x) {
   if (!given)
     return;
   if (!given->is_object()) {
-    schema_faults faults;
+    auto faults = x.no_faults();
     faults.add("dict_type", whole_body, "Input should be a valid dictionary", *given);
     return x.refuse(faults);
   }
@@ -200,7 +200,7 @@ constexpr std::array routes{
 } // namespace
 
 const dialect_model& generic_model() {
-  static constexpr dialect_model self{"generic", routes, false};
+  static constexpr dialect_model self{.name = "generic", .routes = routes, .admit = admit_with_key};
   return self;
 }
 

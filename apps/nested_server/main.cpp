@@ -36,14 +36,14 @@ struct options {
   bool admin = false;
 };
 
-/// The key, taken out of our environment: a child or /proc shows it no more.
-secret take_session_key() {
-  char* text = std::getenv("SESSION_API_KEY");
+/// A key, taken out of our environment: a child or /proc shows it no more.
+secret take_key(const char* name) {
+  char* text = std::getenv(name);
   if (!text)
     return {};
   auto key = secret::copy_of(text);
   wipe(text, std::strlen(text));
-  ::unsetenv("SESSION_API_KEY");
+  ::unsetenv(name);
   return key;
 }
 
@@ -109,12 +109,14 @@ void describe(CLI::App& app, options& o) {
   app.add_option("--bind", o.bind, "Address to listen on; another than loopback needs SESSION_API_KEY")
     ->capture_default_str();
   app.add_option("--dialect", o.model.dialect, "Which nested server to be")
-    ->check(CLI::IsMember({"openhands", "generic"}))
+    ->check(CLI::IsMember(dialect_names()))
     ->capture_default_str();
   app.add_option("--fault", o.faults, "Misbehave; may be repeated, see below");
   app.add_option("--fault-once", o.fault_once, "The faults are for the first process that creates this file only");
   app.add_option("--fault-seed", o.fault_seed, "Seed of faults with a percentage")->capture_default_str();
   app.add_flag("!--no-rate-limit", o.model.rate_limit, "openhands: neither delay nor refuse many requests in a second");
+  app.add_flag("--deferred-init", o.model.deferred_init,
+               "agent-server: start dormant; POST /api/init wakes it, with OH_SECRET_KEY or else SESSION_API_KEY");
   app.add_flag("!--no-reads", o.model.reads, "generic: do not offer the optional GETs");
   app.add_option("--refuse-token", o.model.refused_tokens, "Git tokens with this prefix are refused; may be repeated")
     ->capture_default_str();
@@ -131,7 +133,8 @@ void describe(CLI::App& app, options& o) {
   app.add_option("--actions-port", o.actions_port,
                  "Port for POST /execute_action; 0 takes a free one. It runs commands");
   app.add_flag("--admin", o.admin, "Answer /_admin/: shows everything in clear; for tests, on loopback only");
-  app.footer("Environment: PORT, SESSION_API_KEY (without it everything is open), ALLOW_SET_CONVERSATION_ID=0.\n"
+  app.footer("Environment: PORT, SESSION_API_KEY (without it everything is open), OH_SECRET_KEY, "
+             "ALLOW_SET_CONVERSATION_ID=0.\n"
              "Each path prefix /s/NAME is a server of its own.\n\n" +
              fault_help());
 }
@@ -175,7 +178,8 @@ int serve(const options& o, std::vector<fault_rule> rules) {
 
 int main(int argc, char** argv) {
   options o;
-  o.model.session_key = take_session_key();
+  o.model.session_key = take_key("SESSION_API_KEY");
+  o.model.init_key = take_key("OH_SECRET_KEY");
   o.model.choose_conversation_id = environment_flag("ALLOW_SET_CONVERSATION_ID", true);
   CLI::App app{"A nested server: keeps settings, git providers and secrets in memory, as the dialect says."};
   describe(app, o);

@@ -8,7 +8,6 @@
 namespace nestor::nested_server {
 namespace {
 
-constexpr std::string_view session_key_header = "X-Session-API-Key";
 constexpr std::string_view state_root = "/s/";
 
 bool name_character(char c) {
@@ -19,16 +18,6 @@ const dialect_model* model_named(std::string_view name) {
   auto all = dialect_models();
   auto at = std::ranges::find(all, name, [](const dialect_model* d) { return d->name; });
   return at == all.end() ? nullptr : *at;
-}
-
-/// In a time that does not depend on where they differ.
-bool same_key(std::string_view a, std::string_view b) {
-  if (a.size() != b.size())
-    return false;
-  unsigned difference = 0;
-  for (std::size_t i = 0; i < a.size(); ++i)
-    difference |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b[i]);
-  return difference == 0;
 }
 
 int hex_value(char c) {
@@ -102,8 +91,15 @@ void answer_unrouted(exchange& x, const found_route& found, std::span<const rout
 } // namespace
 
 std::span<const dialect_model* const> dialect_models() {
-  static const std::array all{&openhands_model(), &generic_model()};
+  static const std::array all{&openhands_model(), &agent_server_model(), &generic_model()};
   return all;
+}
+
+std::vector<std::string> dialect_names() {
+  std::vector<std::string> names;
+  for (const auto* each : dialect_models())
+    names.emplace_back(each->name);
+  return names;
 }
 
 target_parts parts_of(std::string_view target) {
@@ -127,14 +123,19 @@ target_parts parts_of(std::string_view target) {
 
 server_model::server_model(model_options options, instant started)
     : options_(std::move(options)), dialect_(model_named(options_.dialect)), started_(started) {
-  if (!dialect_)
-    throw std::invalid_argument("there is no dialect '" + options_.dialect + "'; there are: openhands, generic");
+  if (dialect_)
+    return;
+  std::string text = "there is no dialect '" + options_.dialect + "'; there are:";
+  for (const auto& name : dialect_names())
+    text += " " + name;
+  throw std::invalid_argument(text);
 }
 
 server_state server_model::fresh(instant now) const {
   server_state state;
   state.started = now;
   state.active = now;
+  state.dormant = options_.deferred_init;
   return state;
 }
 
@@ -177,9 +178,21 @@ bool server_model::authorized(const http::request& request) const {
   if (options_.session_key.empty())
     return true;
   auto at = std::ranges::find_if(request.headers,
-                                 [](const auto& h) { return http::same_header_name(h.name, session_key_header); });
+                                 [](const auto& h) { return http::same_header_name(h.name, "X-Session-API-Key"); });
   return at != request.headers.end() &&
          options_.session_key.expose([&](std::string_view key) { return same_key(key, at->value); });
+}
+
+http::response server_model::failure_answer(std::uint16_t status) const {
+  http::response r;
+  r.status = status;
+  if (status >= 500) { // what an exception becomes
+    r.headers.emplace_back("Content-Type", dialect_->failure_type);
+    r.body = dialect_->failure_body;
+  } else {
+    r.body = status == 401 ? dialect_->unauthorized : std::string_view{R"({"detail":"As the fault says"})"};
+  }
+  return r;
 }
 
 model_reply server_model::handle(const http::request& request, instant now, std::string_view client,
@@ -192,7 +205,7 @@ model_reply server_model::handle(const http::request& request, instant now, std:
     reply.response.body = R"({"detail":"There are too many states"})";
     return reply;
   }
-  exchange x{options_, around, *state, request, parts.query, {}, now, {}};
+  exchange x{*dialect_, options_, around, *state, request, parts.query, {}, now, {}};
   auto verdict = rate_verdict::pass;
   if (options_.rate_limit && dialect_->rate_limited)
     verdict = state->limiter.admit(client, now);
@@ -213,10 +226,8 @@ model_reply server_model::handle(const http::request& request, instant now, std:
     return std::move(x.reply);
   }
   bool closed = path.starts_with("/api/") || path == "/api";
-  if (closed && !authorized(request)) {
-    x.answer(401, R"({"detail":"Unauthorized"})");
+  if (closed && !dialect_->admit(x, path))
     return std::move(x.reply);
-  }
   if (closed)
     state->active = now;
   x.parameter = found.parameter;

@@ -1,6 +1,6 @@
 // The nested server without a network: request in, answer out. No socket, no clock, no thread; cheap to make and to
 // ask, so that a fault loop can run whole start-ups against thousands of them. Answers follow the contract page
-// (nested-server.md §3, and architecture §1 for `generic`) where it says something, its oddities included.
+// (nested-server.md §3 and §4, and architecture §1 for `generic`) where it says something, its oddities included.
 #pragma once
 
 #include <nested_server/state.hpp>
@@ -21,8 +21,10 @@ namespace nestor::nested_server {
 struct dialect_model;
 
 struct model_options {
-  std::string dialect = "openhands";              ///< openhands generic
+  std::string dialect = "openhands";              ///< of `dialect_names()`
   secret session_key;                             ///< empty: no authentication
+  bool deferred_init = false;                     ///< agent-server: starts dormant, and POST /api/init wakes it
+  secret init_key{};                              ///< agent-server: of that POST; empty: the session key
   bool rate_limit = true;                         ///< of dialects that have one
   bool reads = true;                              ///< generic: offer the optional GETs
   bool choose_conversation_id = true;             ///< accept `conversation_id` (ALLOW_SET_CONVERSATION_ID)
@@ -54,6 +56,9 @@ struct target_parts {
 };
 target_parts parts_of(std::string_view target);
 
+/// Every dialect that `model_options` may name, as users write them.
+std::vector<std::string> dialect_names();
+
 class server_model {
 public:
   /// Throws std::invalid_argument when there is no such dialect.
@@ -75,6 +80,8 @@ public:
   /// Every prefix that was asked for.
   [[nodiscard]] std::vector<std::string> prefixes() const;
   [[nodiscard]] const model_options& options() const { return options_; }
+  /// What this dialect answers when something inside has failed.
+  [[nodiscard]] http::response failure_answer(std::uint16_t status) const;
   /// Does it carry the session key, or is none needed?
   [[nodiscard]] bool authorized(const http::request& request) const;
 

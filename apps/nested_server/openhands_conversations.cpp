@@ -226,7 +226,7 @@ void show_events(exchange& x) {
   auto end = query_number(x.query, "end_id", std::numeric_limits<std::int64_t>::max());
   auto limit = query_number(x.query, "limit", events_page_default);
   if (!start || !end || !limit) {
-    schema_faults faults;
+    auto faults = x.no_faults();
     constexpr place query{nullptr, "query", 0};
     faults.add("int_parsing",
                within(query, !start ? "start_id"
@@ -258,7 +258,7 @@ void add_event(exchange& x) {
     if (auto given = x.body()) {
       if (given->is_object())
         return accept_event(x, *talk, std::move(*given));
-      schema_faults faults;
+      auto faults = x.no_faults();
       faults.add("dict_type", whole_body, "Input should be a valid dictionary", *given);
       x.refuse(faults);
     }

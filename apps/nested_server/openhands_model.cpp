@@ -171,7 +171,7 @@ void store_git_providers(exchange& x) {
   auto& map = (*given)["provider_tokens"];
   if (map.is_null())
     map = wiped_json::object();
-  schema_faults faults;
+  auto faults = x.no_faults();
   if (!valid_map(map, faults))
     return x.refuse(faults);
   auto order = names_in_order(x.request.body);
@@ -315,7 +315,8 @@ constexpr std::array routes{
 } // namespace
 
 const dialect_model& openhands_model() {
-  static constexpr dialect_model self{"openhands", routes, true};
+  static constexpr dialect_model self{
+    .name = "openhands", .routes = routes, .rate_limited = true, .admit = admit_with_key};
   return self;
 }
 

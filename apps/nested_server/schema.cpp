@@ -202,7 +202,10 @@ void schema_faults::add(std::string_view type, const place& where, std::string_v
   list_ += "],\"msg\":";
   append_text(list_, message);
   list_ += ",\"input\":";
-  append(list_, input);
+  if (redacted_)
+    list_ += R"("**********")";
+  else
+    append(list_, input);
   if (!context.empty()) {
     list_ += ",\"ctx\":";
     list_ += context;
@@ -237,6 +240,10 @@ void coerce(wiped_json& value, const field_rule& rule, const place& where, schem
     case field_kind::git_provider:
       if (!known_git_provider(text_of(value)))
         faults.add("enum", where, git_provider_choice, value);
+      return;
+    case field_kind::objects:
+      if (!value.is_array())
+        faults.add("list_type", where, "Input should be a valid list", value);
       return;
     case field_kind::object:
       if (!value.is_object())

@@ -28,6 +28,8 @@ inline place within(const place& outer, std::size_t index) {
 /// Collects what is wrong with a body.
 class schema_faults {
 public:
+  /// `redacted`: what was sent is not echoed.
+  explicit schema_faults(bool redacted = false) : redacted_(redacted) {}
   /// `context` is a JSON object's text or empty.
   void add(std::string_view type, const place& where, std::string_view message, const wiped_json& input,
            std::string_view context = {});
@@ -36,6 +38,7 @@ public:
   [[nodiscard]] wiped_string body() const;
 
 private:
+  bool redacted_;
   wiped_string list_;
 };
 
@@ -49,6 +52,7 @@ enum class field_kind : std::uint8_t {
   mcp,          ///< the MCP configuration
   git_provider, ///< one of `git_provider_names`
   object,       ///< any object
+  objects,      ///< an array of them
 };
 
 /// One field of a schema. Absence is always allowed unless `required`.

@@ -28,7 +28,7 @@ public:
   virtual ~site() = default;
   /// False: the connection is closed before anything is read.
   virtual bool accepts_connection() { return true; }
-  /// The headers X-Session-API-Key and Content-Type are enough for it; others are not even copied.
+  /// The headers that a dialect reads (connection.cpp) are enough for it; others are not even copied.
   [[nodiscard]] virtual bool reads_every_header() const { return false; }
   /// `request` is valid during the call.
   virtual void serve(const http::request& request, instant now, std::string_view client,

@@ -35,6 +35,7 @@ struct conversation {
   std::optional<std::string> branch;
   std::optional<std::string> git_provider;
   std::vector<wiped_json> events;
+  std::map<std::string, wiped_string, std::less<>> secrets; ///< agent-server: its own copies
 };
 
 /// Conversations of one server; one more is refused. The V0 server's own limit is on running ones, and lower.
@@ -43,12 +44,15 @@ inline constexpr std::size_t conversations_max = 1'000;
 inline constexpr std::size_t events_max = 10'000;
 
 struct server_state {
-  std::optional<wiped_json> settings; ///< an object; nothing before the first POST
+  std::optional<wiped_json> settings; ///< an object; nothing before the first write
   std::map<std::string, git_provider_entry, std::less<>> git_providers;
   std::map<std::string, secret_entry, std::less<>> secrets;
   bool secret_store = false; ///< the V0 server's secrets file exists
   std::map<std::string, conversation, std::less<>> conversations;
   std::uint64_t next_conversation = 1;
+
+  bool dormant = false;                                  ///< agent-server: waits for its init
+  std::optional<std::vector<wiped_string>> session_keys; ///< agent-server: given by the init; any of them will do
 
   instant started; ///< of the server; uptime counts from here
   instant active;  ///< latest request under /api

@@ -2,6 +2,8 @@
 #include <support/canary.hpp>
 #include <support/test_node.hpp>
 
+#include <nestor/nested/dialect.hpp>
+
 #include <catch2/catch.hpp>
 
 using namespace nestor;
@@ -12,8 +14,7 @@ namespace {
 constexpr std::size_t ios_max = 200; // far beyond what a life needs: the loop must end by itself
 
 nested_server::model_options options_for(const spec_choice& choice) {
-  nested_server::model_options options;
-  options.dialect = choice.dialect == "generic" ? "generic" : "openhands";
+  auto options = options_of(choice.speaks);
   options.rate_limit = false;
   options.server_info_delay = milliseconds{0};
   if (choice.provider == "static")
@@ -40,8 +41,17 @@ struct bench {
   }
 };
 
-const spec_choice choices[] = {{"process", "openhands"}, {"process", "generic"}, {"process", "auto"},
-                               {"static", "openhands"},  {"static", "generic"},  {"static", "auto"}};
+/// Every dialect of this build against a server that speaks it, and `auto` against every server that it can tell.
+std::vector<spec_choice> choices() {
+  std::vector<spec_choice> all;
+  for (std::string provider : {"process", "static"}) {
+    for (const auto* each : nested::dialects())
+      all.push_back({provider, std::string{each->name}, std::string{each->name}});
+    for (std::string speaks : {"openhands", "agent-server", "dormant agent-server"})
+      all.push_back({provider, "auto", speaks});
+  }
+  return all;
+}
 
 void require_absent(bench& b, const sandbox_id& id) {
   // A withdrawal that keeps failing is shown as Quarantined, and repeated until it succeeds.
@@ -59,7 +69,7 @@ void require_absent(bench& b, const sandbox_id& id) {
 
 TEST_CASE("whichever io of a start-up fails, the sandbox ends Ready and confirmed, or absent with a reason",
           "[faults]") {
-  for (const auto& choice : choices)
+  for (const auto& choice : choices())
     for (int how = 1; how < static_cast<int>(fault::count_); ++how)
       for (std::size_t times : {std::size_t{1}, std::size_t{30}}) {
         std::size_t nth = 0;
@@ -70,12 +80,12 @@ TEST_CASE("whichever io of a start-up fails, the sandbox ends Ready and confirme
           auto id = b.node.create(canary_spec(choice));
           auto seen = b.node.run_to_rest(id);
           INFO((seen ? nestor::name_of(seen->word) : "unseen")
-               << " " << choice.provider << " " << choice.dialect << ": io " << nth << " fails " << times
-               << " times: " << name_of(static_cast<fault>(how)) << "\n"
+               << " " << choice.provider << " " << choice.dialect << " to " << choice.speaks << ": io " << nth
+               << " fails " << times << " times: " << name_of(static_cast<fault>(how)) << "\n"
                << b.transcript());
           REQUIRE(seen);
           if (seen->word == status::ready)
-            REQUIRE(difference(b.server(), *canary_configuration(), choice.dialect) == "");
+            REQUIRE(difference(b.server(), *canary_configuration()) == "");
           else
             require_absent(b, id);
           CHECK(canary_in(b.node.told()) == "");
@@ -94,7 +104,7 @@ bool beyond_evidence(const spec_choice& choice, fault how, std::size_t times) {
 
 TEST_CASE("whichever io of a live change fails, the new generation holds, or the old one, or nothing is served",
           "[faults]") {
-  for (const auto& choice : choices)
+  for (const auto& choice : choices())
     for (int how = 1; how < static_cast<int>(fault::count_); ++how)
       for (std::size_t times : {std::size_t{1}, std::size_t{30}}) {
         if (beyond_evidence(choice, static_cast<fault>(how), times))
@@ -110,12 +120,12 @@ TEST_CASE("whichever io of a live change fails, the new generation holds, or the
           REQUIRE_FALSE(answer.refused);
           auto seen = b.node.run_to_rest(id);
           INFO((seen ? nestor::name_of(seen->word) : "unseen")
-               << " " << choice.provider << " " << choice.dialect << ": io " << nth << " fails " << times
-               << " times: " << name_of(static_cast<fault>(how)) << "\n"
+               << " " << choice.provider << " " << choice.dialect << " to " << choice.speaks << ": io " << nth
+               << " fails " << times << " times: " << name_of(static_cast<fault>(how)) << "\n"
                << b.transcript());
           REQUIRE(seen);
           if (seen->word == status::ready)
-            REQUIRE(difference(b.server(), *canary_configuration(seen->observed == 2 ? 2 : 1), choice.dialect) == "");
+            REQUIRE(difference(b.server(), *canary_configuration(seen->observed == 2 ? 2 : 1)) == "");
           else
             REQUIRE(seen->word == status::quarantined);
           CHECK(b.node.world->most_in_flight() <= 1);

@@ -59,7 +59,7 @@ TEST_CASE("a nested server that is killed at any step of a start-up is replaced,
     INFO("killed after io " << after);
     REQUIRE(seen->word == status::ready);
     CHECK(node.world->running().size() == 1);
-    CHECK(difference(node.world->server(node.world->running().front()), *canary_configuration(), "openhands").empty());
+    CHECK(difference(node.world->server(node.world->running().front()), *canary_configuration()).empty());
   }
 }
 
@@ -97,14 +97,14 @@ TEST_CASE("a bad token in a live change restores the previous generation and des
   CHECK(condition_of(*seen, "Ready") == truth::yes);
   CHECK(seen->why->code == errc::git_token_refused);
   REQUIRE(node.world->running().size() == 1);
-  CHECK(difference(node.world->server(node.world->running().front()), *canary_configuration(), "openhands").empty());
+  CHECK(difference(node.world->server(node.world->running().front()), *canary_configuration()).empty());
   CHECK(node.world->spawned() == 1);
 
   auto better = copy_of(3);
   REQUIRE_FALSE(node.ask<actors::accepted>(actors::configure_sandbox{id, better}).refused);
   auto after = node.run_to_rest(id);
   CHECK(after->observed == 3);
-  CHECK(difference(node.world->server(node.world->running().front()), *canary_configuration(3), "openhands").empty());
+  CHECK(difference(node.world->server(node.world->running().front()), *canary_configuration(3)).empty());
 }
 
 TEST_CASE("a changed secret reaches a running sandbox, and a removed one leaves it", "[supervision]") {
@@ -117,7 +117,7 @@ TEST_CASE("a changed secret reaches a running sandbox, and a removed one leaves 
   auto writes = node.world->writes().size();
   REQUIRE_FALSE(node.ask<actors::accepted>(actors::configure_sandbox{id, c}).refused);
   REQUIRE(node.run_to_rest(id)->observed == 2);
-  CHECK(difference(node.world->server(node.world->running().front()), *c, "openhands").empty());
+  CHECK(difference(node.world->server(node.world->running().front()), *c).empty());
   std::vector<std::string> since(node.world->writes().begin() + static_cast<std::ptrdiff_t>(writes),
                                  node.world->writes().end());
   CHECK(std::ranges::count(since, "DELETE /api/secrets/DEPLOY_KEY") == 1);
@@ -141,7 +141,7 @@ TEST_CASE("a nested server that restarts empty is noticed within a probe, not se
       return seen_unready && seen->word == status::ready;
     },
     90s)); // one probe period, its jitter, and the push
-  CHECK(difference(node.world->server(port), *canary_configuration(), "openhands").empty());
+  CHECK(difference(node.world->server(port), *canary_configuration()).empty());
   CHECK(node.see(id)->fence > ready->fence);
   CHECK(node.world->spawned() == 1);
 }

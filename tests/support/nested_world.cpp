@@ -108,13 +108,14 @@ void nested_world::exchange(http_call& call, actors::reply_to to, fault how) {
     busy.headers.emplace_back("Retry-After", "1");
     return answer(to, http_reply{std::move(busy)}, round_trip);
   }
-  if (how == fault::no_effect && !is_get(call)) {
-    auto status = static_cast<std::uint16_t>(call.request.target.ends_with("/secrets") ? 201 : 200);
-    return answer(to, http_reply{page(status, "application/json", R"({"message":"stored"})")}, round_trip);
-  }
-  if (!is_get(call))
+  if (!is_get(call) && how != fault::no_effect)
     writes_.push_back(line);
-  auto reply = at->second.model->handle(call.request, system_.now(), "127.0.0.1");
+  auto& model = *at->second.model;
+  auto* held = how == fault::no_effect ? model.state_of(nested_server::parts_of(call.request.target).prefix) : nullptr;
+  auto before = held ? std::optional{*held} : std::nullopt;
+  auto reply = model.handle(call.request, system_.now(), "127.0.0.1");
+  if (held) // it answers as if it had done so
+    *held = std::move(*before);
   if (how == fault::answer_lost)
     return failing(http::transport_error::reset);
   if (how == fault::trickles)

@@ -6,8 +6,6 @@
 
 #include <caf/deep_to_string.hpp>
 
-#include <nlohmann/json.hpp>
-
 namespace nestor::tests {
 namespace {
 
@@ -179,34 +177,6 @@ std::shared_ptr<const sandbox_view> test_node::run_to_rest(const sandbox_id& id,
     },
     within);
   return seen;
-}
-
-std::string difference(nested_server::server_model& server, const nested::configuration& wanted, std::string_view) {
-  const auto* state = server.find();
-  if (!state || !state->settings)
-    return "no settings";
-  auto held = nlohmann::json::parse(server.settings_text());
-  auto meant = nlohmann::json::parse(wanted.settings.begin(), wanted.settings.end());
-  for (const auto& [name, value] : meant.items())
-    if (!held.contains(name) || held[name] != value)
-      return "setting " + name;
-  if (state->git_providers.size() != wanted.git_providers.size())
-    return "number of git providers";
-  for (const auto& item : wanted.git_providers) {
-    auto at = state->git_providers.find(item.git_provider);
-    if (at == state->git_providers.end() ||
-        !item.token.expose([&](auto v) { return std::string_view{at->second.token} == v; }))
-      return "git provider " + item.git_provider;
-  }
-  if (state->secrets.size() != wanted.secrets.size())
-    return "number of secrets";
-  for (const auto& item : wanted.secrets) {
-    auto at = state->secrets.find(item.name);
-    if (at == state->secrets.end() ||
-        !item.value.expose([&](auto v) { return std::string_view{at->second.value} == v; }))
-      return "secret " + item.name;
-  }
-  return {};
 }
 
 std::string remains(nested_server::server_model& server) {

@@ -2,6 +2,7 @@
 // it is answered after everything that can happen now has happened.
 #pragma once
 
+#include <support/held.hpp>
 #include <support/nested_world.hpp>
 #include <support/saboteur.hpp>
 
@@ -24,6 +25,7 @@ std::shared_ptr<const nested::configuration> canary_configuration(int variant = 
 struct spec_choice {
   std::string provider = "process"; ///< or static: then a server is there, on port `static_port`
   std::string dialect = "openhands";
+  std::string speaks = "openhands"; ///< what the nested server is; a dormant one: "dormant agent-server"
 };
 inline constexpr std::uint16_t static_port = 3000;
 sandbox_spec canary_spec(const spec_choice& choice);
@@ -125,9 +127,6 @@ private:
   std::shared_ptr<std::string> told_ = std::make_shared<std::string>();
 };
 
-/// Empty when the server holds exactly this configuration; else what differs.
-std::string difference(nested_server::server_model& server, const nested::configuration& wanted,
-                       std::string_view dialect);
 /// Empty when the server holds nothing of ours any more.
 std::string remains(nested_server::server_model& server);
 

@@ -348,6 +348,7 @@ void supervisor::on_run_report(run_report& report) {
     holds_ = std::make_shared<nested::delivery>(report.confirmed->holds);
     dialect_ = report.confirmed->dialect;
     strength_ = report.confirmed->strength;
+    weakest_ = report.confirmed->weakest;
     if (is_push(why))
       configured_since_ = report.confirmed->alive_at;
   }

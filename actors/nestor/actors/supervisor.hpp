@@ -102,6 +102,7 @@ private:
   std::optional<instant> configured_since_;
   std::string dialect_;
   nested::evidence strength_ = nested::evidence::none;
+  step weakest_ = step::settings; ///< whose evidence `strength_` is
 
   std::shared_ptr<const wanted_record> wanted_; ///< empty while idle
   std::string shown_name_;

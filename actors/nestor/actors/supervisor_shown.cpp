@@ -105,6 +105,7 @@ std::shared_ptr<sandbox_view> supervisor::view() const {
   shown->observed = machine_.observed;
   shown->conditions = conditions_of(machine_, policy_);
   shown->strength = strength_;
+  shown->weakest = weakest_;
   if (runtime_)
     shown->runtime_ref = runtime_->ref;
   shown->number = machine_.number;

@@ -19,7 +19,7 @@ bool is_git(topic about) {
          about == topic::delete_git_provider;
 }
 bool is_read(topic about) {
-  return about == topic::read_settings || about == topic::read_git_providers || about == topic::read_secrets;
+  return about <= topic::read_init; // the last of them
 }
 bool is_delete(topic about) {
   return about == topic::delete_secret || about == topic::delete_git_provider;
@@ -176,12 +176,17 @@ std::string subject_of(const question& asked) {
     case topic::read_settings: return "reading the settings";
     case topic::read_git_providers: return "reading the git providers";
     case topic::read_secrets: return "listing the secrets";
+    case topic::read_secret_value: return named("reading the secret");
+    case topic::read_conversations: return "listing the conversations";
+    case topic::read_init: return "asking whether the server is dormant";
+    case topic::write_init: return "waking the dormant server";
     case topic::write_settings: return "the settings";
     case topic::write_git_provider: return named("the git provider");
     case topic::clear_git_providers: return "clearing the git providers";
     case topic::write_secret: return named("the secret");
     case topic::delete_secret: return named("deleting the secret");
     case topic::delete_git_provider: return named("deleting the git provider");
+    case topic::write_conversation: return named("the secrets of the conversation");
   }
   return {};
 }

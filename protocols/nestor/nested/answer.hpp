@@ -11,17 +11,22 @@
 
 namespace nestor::nested {
 
-/// What a question is about; decides what its answers mean.
+/// What a question is about; decides what its answers mean. Reads come first.
 enum class topic : std::uint8_t {
   read_settings,
   read_git_providers,
   read_secrets,
+  read_secret_value,
+  read_conversations,
+  read_init,
+  write_init,
   write_settings,
   write_git_provider,
   clear_git_providers,
   write_secret,
   delete_secret,
-  delete_git_provider
+  delete_git_provider,
+  write_conversation
 };
 
 /// One request of a run, before it becomes HTTP.
@@ -35,8 +40,9 @@ struct question {
   std::string subject;         ///< name of the git provider or secret; failures may say it
   std::uint16_t success = 200; ///< the status that means done
   bool strict = true;          ///< success needs a JSON object without `error`; otherwise 201 and 204 are as good
-  bool keyed = true;           ///< carries the session key
-  bool mutates = false;        ///< the server may hold something of ours, or less than before, once it was sent
+  std::string_view key_header = "X-Session-API-Key"; ///< carries the session key; empty: it is not sent
+  bool in_clear = false;                             ///< asks for secrets in clear (agent-server)
+  bool mutates = false; ///< the server may hold something of ours, or less than before, once it was sent
 };
 
 struct outcome {

@@ -14,13 +14,10 @@ struct marks {
   bool agent_settings = false;      // agent-server
   bool init_state = false;          // agent-server, deferred
   bool sdk_version = false;         // agent-server
-  bool title_and_version = false;
 };
 
 marks marks_of(std::string_view body) {
   marks m;
-  bool title = false;
-  bool version = false;
   bool object = false;
   bool whole = read_json(body, [&](const json_leaf& leaf) {
     if (leaf.path.empty())
@@ -33,13 +30,8 @@ marks marks_of(std::string_view body) {
       m.init_state = leaf.text == "dormant" || leaf.text == "initializing" || leaf.text == "ready";
     else if (leaf.path == "/sdk_version")
       m.sdk_version = true;
-    else if (leaf.path == "/title")
-      title = true;
-    else if (leaf.path == "/version")
-      version = true;
   });
   m.object = whole && object;
-  m.title_and_version = title && version;
   return m.object ? m : marks{};
 }
 
@@ -55,7 +47,8 @@ question detection_question(const detection& d) {
   q.at = step::alive;
   q.path = paths.at(d.asked);
   q.timeout = look_within;
-  q.keyed = d.asked == 0; // the other two are open
+  if (d.asked != 0)
+    q.key_header = {}; // the other two are open
   return q;
 }
 
@@ -64,8 +57,8 @@ detected detection_heard(detection& d, const question& asked, const http::respon
   d.statuses.at(index) = r.status;
   auto facts = facts_of(r);
   auto m = r.status == 200 ? marks_of(r.body) : marks{};
-  if (m.agent_settings || (index == 1 && m.init_state) || (index == 2 && (m.sdk_version || m.title_and_version)))
-    return unknown("agent-server is recognised but not spoken by this build");
+  if ((index == 0 && m.agent_settings) || (index == 1 && m.init_state) || (index == 2 && m.sdk_version))
+    return std::string{"agent-server"};
   if (index == 0 && m.provider_tokens_set)
     return std::string{"openhands"};
   auto judged = judge(asked, r, facts);

@@ -42,6 +42,7 @@ struct secret_change {
   bool write = false; ///< false: delete
   std::string name;
   std::size_t item = 0;      ///< of `configuration::secrets`, when written
+  bool git = false;          ///< agent-server: it holds a git provider's token; `item` is of those
   bool known_absent = false; ///< it was seen or made absent, and nobody but us writes
   bool maybe_there = false;  ///< our own write was sent and no clear answer came
   std::uint8_t clashes = 0;  ///< how often the server said "already exists"
@@ -74,6 +75,15 @@ struct walk {
   bool looked_twice = false;    ///< generic: ... and was asked for again
   bool looks_offered = false;   ///< generic: at least one read-back had the contract's form
 
+  bool dormant = false;                   ///< agent-server: it waits for its init
+  std::uint8_t wakes = 0;                 ///< agent-server: inits that were sent
+  bool doubted = false;                   ///< agent-server: a value was not the wanted one when it was read once
+  wiped_string placed;                    ///< agent-server: the wanted settings in its own shape
+  std::string misplaced;                  ///< agent-server: why the configuration does not fit there
+  wiped_string shown;                     ///< agent-server: the settings it showed, secrets hidden
+  std::string next_page;                  ///< agent-server: of its conversations
+  std::vector<std::string> conversations; ///< agent-server: to be told what changed
+
   evidence settings_evidence = evidence::value;
   evidence git_evidence = evidence::value;
   evidence secrets_evidence = evidence::value;
@@ -83,7 +93,8 @@ struct walk {
 
 /// The run's work is done as far as the dialect is concerned.
 struct walked {
-  evidence strength = evidence::none;
+  evidence strength = evidence::none; ///< the weakest of the steps'
+  step weakest = step::settings;      ///< ... and the first step that has no stronger one
 };
 
 using turn = std::variant<question, walked, failure>;
@@ -116,34 +127,5 @@ struct dialect {
 std::span<const dialect* const> dialects();
 /// nullptr when there is none of that name ("auto" is none).
 const dialect* dialect_named(std::string_view name);
-
-// -- what dialects share ---------------------------------------------------------------------------------------------
-
-/// True when everything the order does not name may be taken away: a runtime of our own, or `adopt: overwrite`.
-bool owns_everything(const push_order& order);
-/// Was it written, or may it have been, by us before this run?
-bool was_ours(const std::vector<std::pair<std::string, digest>>& before, std::string_view name);
-bool git_provider_was_ours(const push_order& order, std::string_view name);
-bool secret_was_ours(const push_order& order, std::string_view name);
-bool is_wanted_git_provider(const push_order& order, std::string_view name);
-bool is_wanted_secret(const push_order& order, std::string_view name);
-/// The digest that `before` has for a name equals the target's.
-bool unchanged(const std::vector<std::pair<std::string, digest>>& before,
-               const std::vector<std::pair<std::string, digest>>& target, std::string_view name);
-/// `unchanged` by kind, and only for an update: other purposes push everything.
-bool may_skip_settings(const walk& w);
-bool may_skip_git_provider(const walk& w, std::string_view name);
-bool may_skip_secret(const walk& w, std::string_view name);
-/// Fills `changes` from `secrets_listed`: deletes what changed or went, writes what is wanted.
-void plan_secrets(walk& w);
-/// After a write of ours met "already exists": applied when it may be our own, else delete and write again.
-/// `applied` says which; the outcome is not `good` when another client keeps writing the same name.
-outcome settle_clash(walk& w, const question& asked, bool& applied);
-/// Compares the listed secret names with what the order wants; empty when they agree, else what differs, by name.
-std::string secrets_difference(const walk& w, const std::vector<std::string>& listed);
-/// The same for git providers and, where shown, their hosts.
-std::string git_providers_difference(const walk& w, const std::vector<shown_git_provider>& shown);
-/// A read-back that differs: drift for a deep probe, a failure for everybody else.
-outcome differs(walk& w, std::string what);
 
 } // namespace nestor::nested

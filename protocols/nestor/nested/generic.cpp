@@ -2,8 +2,7 @@
 // DELETE for what went. Looking is optional: a server without the GETs is believed on its answers, and the evidence
 // says so. It refuses to assume more: nothing is inferred from what such a server does not say.
 #include <nestor/http/url.hpp>
-#include <nestor/nested/dialect.hpp>
-#include <nestor/nested/json_text.hpp>
+#include <nestor/nested/dialect_parts.hpp>
 #include <nestor/nested/listing.hpp>
 #include <nestor/nested/settings_match.hpp>
 
@@ -16,13 +15,7 @@ namespace {
 
 using kind = outcome::kind;
 
-constexpr dialect_timeouts within{
-  .look = 10s,
-  .settings = 10s,
-  .git_provider_each = 20s, // it may validate the token at several hosts
-  .git_provider_more = 5s,
-  .secret = 10s,
-};
+constexpr auto within = usual_timeouts;
 
 // What only a look shows to be too much sends the walk back once; a second time somebody else would be writing.
 enum class stage : std::uint8_t {
@@ -48,27 +41,16 @@ constexpr std::array withdrawing{
   stage::verify_secrets, stage::done};
 constexpr std::array looking{stage::verify_settings, stage::verify_git_providers, stage::verify_secrets, stage::done};
 
-bool withdraws(const walk& w) {
-  return w.order->why == purpose::withdraw;
-}
+constexpr itinerary<stage> stages{configuring, withdrawing, looking};
 
 stage stage_of(const walk& w) {
-  switch (w.order->why) {
-    case purpose::withdraw: return withdrawing.at(w.at);
-    case purpose::probe:
-    case purpose::deep_probe: return looking.at(w.at);
-    case purpose::configure:
-    case purpose::update:
-    case purpose::restore: break;
-  }
-  return configuring.at(w.at);
+  return stages.at(w);
 }
 
 bool nothing_to_do(const walk& w) {
   switch (stage_of(w)) {
     case stage::look: return w.looked || !w.order->refuse_existing;
-    case stage::settings:
-      return w.item != 0 || (withdraws(w) ? !(w.order->before && w.order->before->settings) : may_skip_settings(w));
+    case stage::settings: return w.item != 0 || (withdraws(w) ? !settings_were_ours(*w.order) : may_skip_settings(w));
     case stage::git_providers: return w.item >= w.git_deletes.size() + w.git_writes.size();
     case stage::secrets: return w.item >= w.changes.size();
     case stage::verify_settings:
@@ -100,10 +82,7 @@ void plan(walk& w) {
 }
 
 void advance(walk& w) {
-  while (stage_of(w) != stage::done && nothing_to_do(w)) {
-    ++w.at;
-    w.item = 0;
-  }
+  stages.advance(w, nothing_to_do, [](walk&) {});
 }
 
 void begin(walk& w) {
@@ -111,32 +90,13 @@ void begin(walk& w) {
   advance(w);
 }
 
-/// Back to a stage that was left: what a look showed has to go first.
-void go_back(walk& w, stage to) {
-  w.at = 0;
-  while (stage_of(w) != to)
-    ++w.at;
-  w.item = 0;
-}
-
 // -- questions -------------------------------------------------------------------------------------------------------
 
-question ask(topic about, step at, http::method verb, std::string path, milliseconds timeout) {
-  question q;
-  q.about = about;
-  q.at = at;
-  q.verb = verb;
-  q.path = std::move(path);
-  q.timeout = timeout;
-  q.strict = false; // the contract says 200 and nothing about the body
-  q.mutates = verb != http::method::get;
+/// The contract says 200, and nothing about the body.
+question loosely(topic about, step at, http::method verb, std::string path, milliseconds timeout) {
+  auto q = ask(about, at, verb, std::move(path), timeout);
+  q.strict = false;
   return q;
-}
-
-turn finished(question& q, json_object& body) {
-  if (!body.finish())
-    return failure_at(q, errc::configuration_refused, "not UTF-8 text, so JSON cannot carry it");
-  return std::move(q);
 }
 
 turn git_question(const walk& w) {
@@ -144,13 +104,13 @@ turn git_question(const walk& w) {
   auto time = within.git_provider_each + within.git_provider_more;
   if (w.item < w.git_deletes.size()) {
     const auto& name = w.git_deletes[w.item];
-    auto q = ask(topic::delete_git_provider, step::git_providers, http::method::del,
-                 std::string{path} + "/" + http::encode_segment(name), within.git_provider_more);
+    auto q = loosely(topic::delete_git_provider, step::git_providers, http::method::del,
+                     std::string{path} + "/" + http::encode_segment(name), within.git_provider_more);
     q.subject = name;
     return q;
   }
   const auto& c = w.order->wanted->git_providers[w.git_writes[w.item - w.git_deletes.size()]];
-  auto q = ask(topic::write_git_provider, step::git_providers, http::method::post, std::string{path}, time);
+  auto q = loosely(topic::write_git_provider, step::git_providers, http::method::post, std::string{path}, time);
   q.subject = c.git_provider;
   json_object body{q.body};
   body.member("provider", std::string_view{c.git_provider});
@@ -165,13 +125,13 @@ turn git_question(const walk& w) {
 turn secret_question(const walk& w) {
   const auto& change = w.changes[w.item];
   if (!change.write) {
-    auto q = ask(topic::delete_secret, step::secrets, http::method::del,
-                 "/api/secrets/" + http::encode_segment(change.name), within.secret);
+    auto q = loosely(topic::delete_secret, step::secrets, http::method::del,
+                     "/api/secrets/" + http::encode_segment(change.name), within.secret);
     q.subject = change.name;
     return q;
   }
   const auto& item = w.order->wanted->secrets[change.item];
-  auto q = ask(topic::write_secret, step::secrets, http::method::post, "/api/secrets", within.secret);
+  auto q = loosely(topic::write_secret, step::secrets, http::method::post, "/api/secrets", within.secret);
   q.subject = change.name;
   json_object body{q.body};
   body.member("name", std::string_view{item.name});
@@ -182,7 +142,7 @@ turn secret_question(const walk& w) {
 }
 
 turn settings_question(const walk& w) {
-  auto q = ask(topic::write_settings, step::settings, http::method::post, "/api/settings", within.settings);
+  auto q = loosely(topic::write_settings, step::settings, http::method::post, "/api/settings", within.settings);
   if (withdraws(w))
     q.body = "{}";
   else
@@ -192,7 +152,7 @@ turn settings_question(const walk& w) {
 
 turn next(const walk& w) {
   auto get = [](topic about, step at, std::string path) {
-    return ask(about, at, http::method::get, std::move(path), within.look);
+    return loosely(about, at, http::method::get, std::move(path), within.look);
   };
   switch (stage_of(w)) {
     case stage::look: return get(topic::read_settings, step::settings, "/api/settings");
@@ -204,7 +164,7 @@ turn next(const walk& w) {
     case stage::verify_secrets: return get(topic::read_secrets, step::verify, "/api/secrets");
     case stage::done: break;
   }
-  return walked{std::min({w.settings_evidence, w.git_evidence, w.secrets_evidence})};
+  return all_done(w);
 }
 
 // -- answers ---------------------------------------------------------------------------------------------------------
@@ -240,9 +200,8 @@ bool has_members(std::string_view body) {
 }
 
 outcome look(walk& w, const http::response& r, bool missing) {
-  bool ours = w.order->before && w.order->before->settings;
-  if (!missing && !ours && has_members(r.body))
-    return {kind::refused, false, failure{errc::already_configured, step::settings, "the server has settings", 0, {}}};
+  if (!missing && !settings_were_ours(*w.order) && has_members(r.body))
+    return already_configured(step::settings, "the server has settings");
   w.looked = true;
   return {};
 }
@@ -251,13 +210,9 @@ outcome verify_settings(walk& w, const http::response& r, bool missing) {
   w.item = 1;
   std::string_view body = missing ? std::string_view{"{}"} : std::string_view{r.body};
   shown_settings shown;
-  if (withdraws(w)) {
-    shown = read_settings(body);
-    if (w.order->before && w.order->before->settings && !shown.filled.empty())
-      return differs(w, "the setting '" + shown.filled.front() + "' still has a value");
-    return {};
-  }
-  auto match = match_settings(*w.order->wanted, body, shown, false);
+  if (withdraws(w))
+    return settings_emptied(w, read_settings(body).filled);
+  auto match = match_settings(*w.order->wanted, body, shown, showing::some);
   w.looks_offered = w.looks_offered || missing || match.any_shown;
   // A server that answers 200 to everything shows nothing of ours; whether this one does is seen by its lists.
   if (!match.equal && !missing && !match.any_shown) {
@@ -287,15 +242,11 @@ outcome verify_git_providers(walk& w, const http::response& r) {
         w.git_deletes.push_back(seen.name);
     if (!w.git_deletes.empty()) {
       w.changes.clear(); // they were made
-      go_back(w, stage::git_providers);
+      stages.go_to(w, stage::git_providers);
       return {};
     }
   }
-  auto difference = git_providers_difference(w, *shown);
-  if (!difference.empty())
-    return differs(w, std::move(difference));
-  w.git_evidence = w.order->wanted && !w.order->wanted->git_providers.empty() ? evidence::presence : evidence::value;
-  return {};
+  return names_confirmed(w, git_providers_difference(w, *shown), w.git_evidence, some_git_providers(w));
 }
 
 outcome verify_secrets(walk& w, const http::response& r) {
@@ -312,15 +263,11 @@ outcome verify_secrets(walk& w, const http::response& r) {
       if (!is_wanted_secret(*w.order, name))
         w.changes.push_back({.write = false, .name = name});
     if (!w.changes.empty()) {
-      go_back(w, stage::secrets);
+      stages.go_to(w, stage::secrets);
       return {};
     }
   }
-  auto difference = secrets_difference(w, *names);
-  if (!difference.empty())
-    return differs(w, std::move(difference));
-  w.secrets_evidence = w.order->wanted && !w.order->wanted->secrets.empty() ? evidence::presence : evidence::value;
-  return {};
+  return names_confirmed(w, secrets_difference(w, *names), w.secrets_evidence, some_secrets(w));
 }
 
 outcome learn(walk& w, const http::response& r, bool missing) {
@@ -344,9 +291,8 @@ outcome finish(walk& w) {
     return {};
   if (std::exchange(w.settings_silent, false))
     return differs(w, "the settings are not shown");
-  auto weakest = std::min({w.settings_evidence, w.git_evidence, w.secrets_evidence});
-  if (weakest == evidence::answer && w.look_refused && !std::exchange(w.looked_twice, true))
-    go_back(w, stage::verify_settings);
+  if (all_done(w).strength == evidence::answer && w.look_refused && !std::exchange(w.looked_twice, true))
+    stages.go_to(w, stage::verify_settings);
   return {};
 }
 

@@ -17,19 +17,43 @@ std::optional<std::string_view> below_element(std::string_view path, std::string
 
 } // namespace
 
-std::optional<std::vector<std::string>> read_secret_names(std::string_view body, std::string_view root) {
+std::optional<std::vector<listed_secret>> read_secrets(std::string_view body, std::string_view root) {
   bool found = false;
-  std::vector<std::string> names;
+  bool named = false;
+  std::vector<listed_secret> listed;
+  listed_secret entry; // its members come before the object that ends it
   bool whole = read_json(body, [&](const json_leaf& leaf) {
     if (leaf.path == root)
       found = leaf.kind == json_kind::array;
     auto member = below_element(leaf.path, root);
-    if (member && leaf.kind == json_kind::string && (member->empty() || *member == "name"))
-      names.emplace_back(leaf.text);
+    if (!member)
+      return;
+    if (*member == "description") {
+      entry.description = leaf.kind == json_kind::string ? leaf.text : std::string_view{};
+    } else if (leaf.kind == json_kind::string && (member->empty() || *member == "name")) {
+      entry.name = leaf.text;
+      named = true;
+    }
+    if (member->empty()) {
+      if (std::exchange(named, false))
+        listed.push_back(std::move(entry));
+      entry = {};
+    }
   });
   if (!found || !whole)
     return std::nullopt;
-  std::ranges::sort(names);
+  std::ranges::sort(listed, {}, &listed_secret::name);
+  return listed;
+}
+
+std::optional<std::vector<std::string>> read_secret_names(std::string_view body, std::string_view root) {
+  auto listed = read_secrets(body, root);
+  if (!listed)
+    return std::nullopt;
+  std::vector<std::string> names;
+  names.reserve(listed->size());
+  for (auto& each : *listed)
+    names.push_back(std::move(each.name));
   return names;
 }
 

@@ -5,8 +5,7 @@
 // Only the last git provider of a map gets a verdict from the server. So n tokens are n maps, each with one token in it
 // and the ones before it kept by an empty token; every token is judged on its own, and a refused one never gets past.
 #include <nestor/http/url.hpp>
-#include <nestor/nested/dialect.hpp>
-#include <nestor/nested/json_text.hpp>
+#include <nestor/nested/dialect_parts.hpp>
 #include <nestor/nested/listing.hpp>
 #include <nestor/nested/settings_match.hpp>
 
@@ -17,13 +16,7 @@ namespace {
 
 using kind = outcome::kind;
 
-constexpr dialect_timeouts within{
-  .look = 10s,
-  .settings = 10s,
-  .git_provider_each = 20s, // four hosts are tried for a token, 5 s each
-  .git_provider_more = 5s,
-  .secret = 10s,
-};
+constexpr auto within = usual_timeouts;
 
 enum class stage : std::uint8_t {
   look,
@@ -47,20 +40,10 @@ constexpr std::array withdrawing{
   stage::verify_secrets, stage::verify_settings, stage::done};
 constexpr std::array looking{stage::verify_secrets, stage::verify_settings, stage::done};
 
-bool withdraws(const walk& w) {
-  return w.order->why == purpose::withdraw;
-}
+constexpr itinerary<stage> stages{configuring, withdrawing, looking};
 
 stage stage_of(const walk& w) {
-  switch (w.order->why) {
-    case purpose::withdraw: return withdrawing.at(w.at);
-    case purpose::probe:
-    case purpose::deep_probe: return looking.at(w.at);
-    case purpose::configure:
-    case purpose::update:
-    case purpose::restore: break;
-  }
-  return configuring.at(w.at);
+  return stages.at(w);
 }
 
 // -- what each stage has to do ---------------------------------------------------------------------------------------
@@ -71,14 +54,29 @@ std::size_t maps_of(const walk& w) {
 
 bool writes_settings(const walk& w) {
   if (withdraws(w))
-    return w.settings_exist && w.order->before && w.order->before->settings;
+    return w.settings_exist && settings_were_ours(*w.order);
   return !(w.settings_exist && may_skip_settings(w));
+}
+
+/// Keys that the server has and that get a value: it shows that there is one, and not which. So they are emptied first;
+/// that there is one again proves that the new one arrived.
+std::vector<std::string> replaced_keys(const walk& w) {
+  std::vector<std::string> names;
+  if (!withdraws(w) && w.settings_exist)
+    for (std::string name : {"llm_api_key", "search_api_key"})
+      if (std::ranges::find(w.filled, name) != w.filled.end() && has_value(w.order->wanted->settings, name))
+        names.push_back(std::move(name));
+  return names;
+}
+
+std::size_t settings_writes(const walk& w) {
+  return !writes_settings(w) ? 0 : replaced_keys(w).empty() ? 1 : 2;
 }
 
 bool nothing_to_do(const walk& w) {
   switch (stage_of(w)) {
     case stage::look: return w.looked;
-    case stage::settings: return w.item != 0 || !writes_settings(w);
+    case stage::settings: return w.item >= settings_writes(w);
     // On a server that is not ours its git providers show only once there are settings; ours must not wipe them.
     case stage::look_again: return w.item != 0 || !(w.order->refuse_existing && !w.settings_exist);
     case stage::git_providers: return w.item >= maps_of(w);
@@ -126,61 +124,40 @@ void plan_git_providers(walk& w) {
     w.git_clear = true;
 }
 
-/// Moves past every stage that has nothing left; plans a stage when it is entered.
 void advance(walk& w) {
-  while (stage_of(w) != stage::done && nothing_to_do(w)) {
-    ++w.at;
-    w.item = 0;
-    if (stage_of(w) == stage::git_providers)
-      plan_git_providers(w);
-  }
+  stages.advance(w, nothing_to_do, [](walk& at) {
+    if (stage_of(at) == stage::git_providers)
+      plan_git_providers(at);
+  });
 }
 
 // -- questions -------------------------------------------------------------------------------------------------------
 
 question read(topic about, step at, std::string path) {
-  question q;
-  q.about = about;
-  q.at = at;
-  q.path = std::move(path);
-  q.timeout = within.look;
-  return q;
-}
-
-question write(topic about, step at, http::method verb, std::string path, milliseconds timeout) {
-  question q;
-  q.about = about;
-  q.at = at;
-  q.verb = verb;
-  q.path = std::move(path);
-  q.timeout = timeout;
-  q.mutates = true;
-  return q;
+  return ask(about, at, http::method::get, std::move(path), within.look);
 }
 
 question settings_question(const walk& w) {
-  auto q = write(topic::write_settings, step::settings, http::method::post, "/api/settings", within.settings);
+  auto q = ask(topic::write_settings, step::settings, http::method::post, "/api/settings", within.settings);
   if (withdraws(w)) {
     std::vector<std::string> all(kept_by_null.begin(), kept_by_null.end());
     q.body = settings_body("{}", all);
-  } else {
-    q.body = settings_body(w.order->wanted->settings, w.filled);
+    return q;
   }
+  q.body = settings_body(w.order->wanted->settings, w.filled);
+  if (w.item + 1 < settings_writes(w))
+    q.body = emptied(q.body, replaced_keys(w));
   return q;
-}
-
-turn not_text(const question& q) {
-  return failure_at(q, errc::configuration_refused, "not UTF-8 text, so JSON cannot carry it");
 }
 
 turn git_question(const walk& w) {
   bool clearing = w.git_clear && w.item == 0;
   if (clearing && withdraws(w) && w.git_kept.empty())
-    return write(topic::clear_git_providers, step::git_providers, http::method::post, "/api/unset-provider-tokens",
-                 within.git_provider_more);
-  auto q = write(clearing ? topic::clear_git_providers : topic::write_git_provider, step::git_providers,
-                 http::method::post, "/api/add-git-providers",
-                 clearing ? within.git_provider_more : within.git_provider_each + within.git_provider_more);
+    return ask(topic::clear_git_providers, step::git_providers, http::method::post, "/api/unset-provider-tokens",
+               within.git_provider_more);
+  auto q = ask(clearing ? topic::clear_git_providers : topic::write_git_provider, step::git_providers,
+               http::method::post, "/api/add-git-providers",
+               clearing ? within.git_provider_more : within.git_provider_each + within.git_provider_more);
   q.body.reserve(128 + 64 * (w.git_kept.size() + w.item));
   json_object body{q.body};
   auto add = [&](std::string_view name, const secret& token, const auto& from) {
@@ -203,21 +180,19 @@ turn git_question(const walk& w) {
     }
   }
   body.close();
-  if (!body.finish())
-    return not_text(q);
-  return q;
+  return finished(q, body);
 }
 
 turn secret_question(const walk& w) {
   const auto& change = w.changes[w.item];
   if (!change.write) {
-    auto q = write(topic::delete_secret, step::secrets, http::method::del,
-                   "/api/secrets/" + http::encode_segment(change.name), within.secret);
+    auto q = ask(topic::delete_secret, step::secrets, http::method::del,
+                 "/api/secrets/" + http::encode_segment(change.name), within.secret);
     q.subject = change.name;
     return q;
   }
   const auto& item = w.order->wanted->secrets[change.item];
-  auto q = write(topic::write_secret, step::secrets, http::method::post, "/api/secrets", within.secret);
+  auto q = ask(topic::write_secret, step::secrets, http::method::post, "/api/secrets", within.secret);
   q.subject = change.name;
   q.success = 201;
   q.body.reserve(64 + item.name.size() + item.description.size());
@@ -225,9 +200,7 @@ turn secret_question(const walk& w) {
   body.member("description", std::string_view{item.description});
   body.member("name", std::string_view{item.name});
   body.member("value", item.value);
-  if (!body.finish())
-    return not_text(q);
-  return q;
+  return finished(q, body);
 }
 
 turn next(const walk& w) {
@@ -242,14 +215,10 @@ turn next(const walk& w) {
     case stage::verify_secrets: return read(topic::read_secrets, step::verify, "/api/secrets");
     case stage::done: break;
   }
-  return walked{std::min({w.settings_evidence, w.git_evidence, w.secrets_evidence})};
+  return all_done(w);
 }
 
 // -- answers ---------------------------------------------------------------------------------------------------------
-
-outcome not_as_defined(const question& q, std::string_view what) {
-  return {kind::again, false, failure_at(q, errc::nested_protocol, what, 200)};
-}
 
 outcome saw_settings(walk& w, const question& q, const http::response& r, bool missing) {
   shown_settings shown;
@@ -260,10 +229,8 @@ outcome saw_settings(walk& w, const question& q, const http::response& r, bool m
   }
   bool first = stage_of(w) == stage::look;
   if (first) {
-    bool ours = w.order->before && w.order->before->settings;
-    if (!missing && w.order->refuse_existing && !ours)
-      return {kind::refused, false,
-              failure{errc::already_configured, step::settings, "the server has settings", 0, {}}};
+    if (!missing && w.order->refuse_existing && !settings_were_ours(*w.order))
+      return already_configured(step::settings, "the server has settings");
     w.looked = true;
     w.settings_exist = !missing;
   } else {
@@ -280,20 +247,14 @@ outcome saw_secrets(walk& w, const question& q, const http::response& r) {
     return not_as_defined(q, "shows no list of secrets");
   if (stage_of(w) == stage::verify_secrets) {
     w.item = 1;
-    auto difference = secrets_difference(w, *names);
-    if (!difference.empty())
-      return differs(w, std::move(difference));
-    w.secrets_evidence = w.order->wanted && !w.order->wanted->secrets.empty() ? evidence::presence : evidence::value;
-    return {};
+    return names_confirmed(w, secrets_difference(w, *names), w.secrets_evidence, some_secrets(w));
   }
   w.secrets_listed = std::move(*names);
   w.item = 1;
   if (w.order->refuse_existing)
     for (const auto& name : w.secrets_listed)
       if (is_wanted_secret(*w.order, name) && !secret_was_ours(*w.order, name))
-        return {
-          kind::refused, false,
-          failure{errc::already_configured, step::secrets, "the server has a secret '" + name + "' already", 0, {}}};
+        return already_configured(step::secrets, "the server has a secret '" + name + "' already");
   plan_secrets(w);
   return {};
 }
@@ -309,21 +270,18 @@ outcome verify_settings(walk& w, const question& q, const http::response& r, boo
   if (withdraws(w) || !w.order->wanted)
     shown = read_settings(r.body);
   else
-    match = match_settings(*w.order->wanted, r.body, shown, true);
+    match = match_settings(*w.order->wanted, r.body, shown, showing::places);
   if (!shown.whole || !shown.tells_git_providers) {
     w.item = 0;
     return not_as_defined(q, "shows no settings with git providers");
   }
-  if (withdraws(w) && w.order->before && w.order->before->settings && !shown.filled.empty())
-    return differs(w, "the setting '" + shown.filled.front() + "' still has a value");
+  if (withdraws(w))
+    if (auto left = settings_emptied(w, shown.filled); left.is != kind::good)
+      return left;
   if (!match.equal)
     return differs(w, "the setting at " + match.difference + " is not the wanted one");
-  auto difference = git_providers_difference(w, shown.git_providers);
-  if (!difference.empty())
-    return differs(w, std::move(difference));
   w.settings_evidence = match.strength;
-  w.git_evidence = w.order->wanted && !w.order->wanted->git_providers.empty() ? evidence::presence : evidence::value;
-  return {};
+  return names_confirmed(w, git_providers_difference(w, shown.git_providers), w.git_evidence, some_git_providers(w));
 }
 
 outcome changed_secret(walk& w, const question& q, const outcome& judged) {
@@ -353,7 +311,12 @@ outcome learn(walk& w, const question& q, const http::response& r, const outcome
     case topic::write_git_provider:
     case topic::clear_git_providers: ++w.item; return {};
     case topic::read_git_providers:
-    case topic::delete_git_provider: break; // this dialect has no such route
+    case topic::read_secret_value:
+    case topic::read_conversations:
+    case topic::read_init:
+    case topic::write_init:
+    case topic::delete_git_provider:
+    case topic::write_conversation: break; // this dialect has no such route
   }
   return {};
 }

@@ -108,11 +108,12 @@ struct push_plan::impl {
     result = run_failed{std::move(why), walked_so_far.wrote};
   }
 
-  void confirm(evidence strength) {
+  void confirm(const walked& work) {
     now_in = phase::over;
     confirmation done;
     done.dialect = spoken ? std::string{spoken->name} : order.dialect;
-    done.strength = strength;
+    done.strength = work.strength;
+    done.weakest = work.weakest;
     done.another_server = another_server;
     done.drifted = walked_so_far.drifted;
     done.drift = walked_so_far.drift;
@@ -137,10 +138,12 @@ struct push_plan::impl {
     out.request.verb = q.verb;
     out.request.target = order.path_prefix + q.path;
     out.request.body = std::move(q.body);
-    if (q.keyed && !order.session_key.empty())
+    if (!q.key_header.empty() && !order.session_key.empty())
       order.session_key.expose([&](std::string_view key) {
-        out.request.headers.push_back({"X-Session-API-Key", wiped_string{key}});
+        out.request.headers.push_back({std::string{q.key_header}, wiped_string{key}});
       });
+    if (q.in_clear)
+      out.request.headers.push_back({"X-Expose-Secrets", "plaintext"});
     out.timeout = configured_time ? order.limits.step_timeout.value_or(q.timeout) : q.timeout;
     out.at = q.at;
     out.mutates = q.mutates;
@@ -157,7 +160,7 @@ struct push_plan::impl {
     question q;
     q.at = step::alive;
     q.path = std::move(path);
-    q.keyed = false; // both are open; a key that is not needed is not sent
+    q.key_header = {}; // both are open; a key that is not needed is not sent
     q.timeout = look_within;
     return q;
   }
@@ -187,7 +190,7 @@ struct push_plan::impl {
       if (auto* q = std::get_if<question>(&what_next))
         return send(std::move(*q), now, true);
       if (auto* done = std::get_if<walked>(&what_next))
-        confirm(done->strength);
+        confirm(*done);
       else
         fail(std::move(std::get<failure>(what_next)));
     }
@@ -280,7 +283,7 @@ struct push_plan::impl {
 
   void enter_dialect() {
     if (order.why == purpose::probe) {
-      confirm(evidence::none);
+      confirm(walked{});
       return;
     }
     if (!spoken) {

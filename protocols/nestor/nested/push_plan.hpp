@@ -58,6 +58,7 @@ struct push_order {
 struct confirmation {
   std::string dialect;
   evidence strength = evidence::none; ///< the weakest of the steps
+  step weakest = step::settings;      ///< ... and the first step that has no stronger one
   delivery holds;                     ///< what the server holds now (empty after `withdraw`)
   bool another_server = false;        ///< probes: it started after `configured_since`
   bool drifted = false;               ///< deep probe: it does not hold what was confirmed

@@ -112,17 +112,17 @@ public:
     }
   }
 
-  settings_match result(bool exact) const {
+  settings_match result(showing how) const {
     settings_match match{true, false, {}, evidence::value};
     for (const auto& leaf : leaves_)
       match.any_shown |= leaf.shown || leaf.flag_shown;
     for (const auto& leaf : leaves_) {
-      auto strength = strength_of(leaf, exact);
+      auto strength = strength_of(leaf, how);
       if (strength == evidence::none)
         return {false, match.any_shown, leaf.path, evidence::none};
       match.strength = std::min(match.strength, strength);
     }
-    if (exact && !surplus_.empty())
+    if (how == showing::places && !surplus_.empty())
       return {false, match.any_shown, "/" + surplus_.front(), evidence::none};
     return match;
   }
@@ -134,7 +134,7 @@ private:
   }
 
   /// How well this member is confirmed; none when it is not.
-  static evidence strength_of(const wanted_leaf& leaf, bool exact) {
+  static evidence strength_of(const wanted_leaf& leaf, showing how) {
     bool has_value = !blank(leaf.kind, leaf.text);
     if (leaf.flag_shown && (leaf.secret || !leaf.shown || leaf.hidden)) {
       if (leaf.flag != has_value)
@@ -149,11 +149,11 @@ private:
       return !leaf.shown || leaf.hidden ? evidence::value : evidence::none;
     if (leaf.masked)
       return evidence::presence;
-    if (!leaf.secret)
+    if (!leaf.secret || how == showing::values)
       return evidence::none;
     if (leaf.shown && leaf.hidden) // there is a place for it; whether it is filled is not told
       return evidence::answer;
-    return leaf.shown || exact ? evidence::none : evidence::answer;
+    return leaf.shown || how == showing::places ? evidence::none : evidence::answer;
   }
 
   std::vector<wanted_leaf> leaves_;
@@ -195,6 +195,14 @@ void finish(shown_settings& shown, bool whole) {
 
 } // namespace
 
+bool has_value(std::string_view settings, std::string_view name) {
+  bool found = false;
+  read_json(settings, [&](const json_leaf& leaf) {
+    found |= leaf.path.size() == name.size() + 1 && leaf.path.substr(1) == name && !blank(leaf.kind, leaf.text);
+  });
+  return found;
+}
+
 shown_settings read_settings(std::string_view body) {
   shown_settings shown;
   bool whole = read_json(body, [&](const json_leaf& leaf) { note(shown, leaf); });
@@ -202,7 +210,7 @@ shown_settings read_settings(std::string_view body) {
   return shown;
 }
 
-settings_match match_settings(const configuration& wanted, std::string_view body, shown_settings& shown, bool exact) {
+settings_match match_settings(const configuration& wanted, std::string_view body, shown_settings& shown, showing how) {
   comparison compared{wanted};
   shown = {};
   bool whole = read_json(body, [&](const json_leaf& leaf) {
@@ -210,38 +218,34 @@ settings_match match_settings(const configuration& wanted, std::string_view body
     compared.see(leaf);
   });
   finish(shown, whole);
-  auto match = shown.whole ? compared.result(exact) : settings_match{};
-  if (exact && match.equal) // what null would have kept must be gone when it is not wanted
-    for (const auto& name : shown.filled) {
-      bool wanted_too = false;
-      read_json(wanted.settings, [&](const json_leaf& leaf) {
-        wanted_too |=
-          leaf.path.size() == name.size() + 1 && leaf.path.substr(1) == name && !blank(leaf.kind, leaf.text);
-      });
-      if (!wanted_too)
+  auto match = shown.whole ? compared.result(how) : settings_match{};
+  if (how == showing::places && match.equal) // what null would have kept must be gone when it is not wanted
+    for (const auto& name : shown.filled)
+      if (!has_value(wanted.settings, name))
         return {false, match.any_shown, "/" + name, evidence::none};
-    }
   return match;
 }
 
-wiped_string settings_body(std::string_view settings, std::span<const std::string> clear) {
+wiped_string emptied(std::string_view settings, std::span<const std::string> names) {
   wiped_string body;
-  body.reserve(settings.size() + 32 * clear.size());
+  body.reserve(settings.size() + 32 * names.size());
   body += settings;
-  for (const auto& name : clear) {
-    bool has_value = false;
-    read_json(settings, [&](const json_leaf& leaf) {
-      has_value |= leaf.path.size() == name.size() + 1 && leaf.path.substr(1) == name && !blank(leaf.kind, leaf.text);
-    });
-    if (has_value)
-      continue;
+  for (const auto& name : names) {
     body.pop_back(); // canonical: an object without white space, so this is its '}'
     if (body.size() > 1)
       body += ',';
-    append_json(body, name); // after a null of the same name the last one counts
+    append_json(body, name); // of two members of one name the last one counts
     body += ":\"\"}";
   }
   return body;
+}
+
+wiped_string settings_body(std::string_view settings, std::span<const std::string> clear) {
+  std::vector<std::string> unwanted;
+  for (const auto& name : clear)
+    if (!has_value(settings, name))
+      unwanted.push_back(name);
+  return emptied(settings, unwanted);
 }
 
 } // namespace nestor::nested

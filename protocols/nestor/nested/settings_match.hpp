@@ -33,12 +33,23 @@ struct settings_match {
   evidence strength = evidence::value; ///< the weakest over the wanted members
 };
 
-/// One reading of the body; `wanted`, when given, is compared in the same pass. `exact` is the V0 server's promise to
-/// show every member it knows: then a secret that is set although nothing is wanted there differs, and so does a
-/// wanted secret that has no place.
-shown_settings read_settings(std::string_view body);
-settings_match match_settings(const configuration& wanted, std::string_view body, shown_settings& shown, bool exact);
+/// What a server promises about the settings it shows.
+enum class showing : std::uint8_t {
+  some,   ///< nothing
+  places, ///< every member it knows, secrets by a flag (V0): a secret that is set and not wanted differs, and so does a
+          ///< wanted secret that has no place
+  values  ///< every member it knows, secrets in clear because they were asked for
+};
 
+/// One reading of the body; `wanted`, when given, is compared in the same pass.
+shown_settings read_settings(std::string_view body);
+settings_match match_settings(const configuration& wanted, std::string_view body, shown_settings& shown, showing how);
+
+/// Has the top-level setting of that name a value?
+bool has_value(std::string_view settings, std::string_view name);
+
+/// `settings` with "" for each of `names`, whatever they were.
+wiped_string emptied(std::string_view settings, std::span<const std::string> names);
 /// `wanted.settings` with "" for each member of `clear` that it does not give a value. The body of a whole-object POST.
 wiped_string settings_body(std::string_view settings, std::span<const std::string> clear);
 

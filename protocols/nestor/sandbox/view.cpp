@@ -132,8 +132,10 @@ std::string to_json(const sandbox_view& view, int indent) {
   json conditions = json::array();
   for (const auto& c : view.conditions) {
     json item{{"type", c.type}, {"status", name_of(c.status)}, {"reason", c.reason}, {"message", c.message}};
-    if (c.type == "Ready" && c.status == truth::yes)
+    if (c.type == "Ready" && c.status == truth::yes) {
       item["evidence"] = nested::name_of(view.strength);
+      item["evidence_step"] = name_of(view.weakest);
+    }
     conditions.push_back(std::move(item));
   }
   json out{{"id", view.id.text},

@@ -79,6 +79,7 @@ struct sandbox_view {
   generation observed = 0;
   std::vector<condition> conditions;
   nested::evidence strength = nested::evidence::none;
+  step weakest = step::settings; ///< whose evidence that is: no other step has a weaker one
   std::string runtime_ref;
   attempt number = 0;
   incarnation fence = 0;

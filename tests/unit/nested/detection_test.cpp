@@ -49,19 +49,33 @@ TEST_CASE("auto names what it saw when it knows no such server, and never falls 
   CHECK(run.why().cause == "seen: GET /api/settings 200, GET /api/init 405, GET /server_info 404");
 }
 
-TEST_CASE("auto recognises the agent-server and says that it is not spoken") {
+TEST_CASE("auto recognises an agent-server by its settings, by its init, and by what it says of itself") {
   for (const auto& [path, body] : std::vector<std::pair<std::string, std::string>>{
          {"GET /api/settings", R"({"agent_settings":{},"llm_api_key_is_set":false})"},
          {"GET /api/init", R"({"state":"dormant","error":null})"},
+         {"GET /api/init", R"({"state":"initializing","error":null})"},
          {"GET /server_info", R"({"uptime":1,"title":"t","version":"1","sdk_version":"1"})"}}) {
     auto answers = nobody_known();
     answers["GET /api/settings"] = {answer(503, "")};
     answers[path] = {answer(200, body)};
     auto run = drive(order_for(usual(), "auto"), answers);
-    INFO(path);
+    INFO(path << "\n" << joined(run.asked));
+    auto asked = std::ranges::find(run.asked, path) - run.asked.begin() + 1;
+    REQUIRE(static_cast<std::size_t>(asked) < run.asked.size());
+    CHECK(run.asked[static_cast<std::size_t>(asked)] == "GET /api/init"); // the dialect's own first question
+  }
+}
+
+TEST_CASE("auto takes nobody for an agent-server who only has the words in another place") {
+  for (const auto& [path, body] : std::vector<std::pair<std::string, std::string>>{
+         {"GET /api/init", R"({"agent_settings":{}})"},
+         {"GET /api/init", R"({"state":"running"})"},
+         {"GET /server_info", R"({"title":"t","version":"1","state":"ready"})"}}) {
+    auto answers = nobody_known();
+    answers[path] = {answer(200, body)};
+    auto run = drive(order_for(usual(), "auto"), answers);
     REQUIRE_FALSE(run.confirmed());
     CHECK(name_of(run.why().code) == name_of(errc::dialect_unknown));
-    CHECK(run.why().cause.find("agent-server is recognised") == 0);
   }
 }
 

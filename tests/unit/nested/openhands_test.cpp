@@ -119,14 +119,30 @@ TEST_CASE("a restore pushes everything, whatever is believed to be there") {
   auto run = drive(std::move(order), configured());
   INFO(joined(run.asked));
   REQUIRE(run.confirmed());
-  REQUIRE(run.asked.size() == 13);
-  CHECK(run.asked[2] == usual_settings);
-  CHECK(run.asked[3] == R"(POST /api/add-git-providers {"provider_tokens":{}})");
+  REQUIRE(run.asked.size() == 14);
+  CHECK(run.asked[3] == usual_settings);
+  CHECK(run.asked[4] == R"(POST /api/add-git-providers {"provider_tokens":{}})");
   CHECK(
-    run.asked[4] ==
+    run.asked[5] ==
     R"(POST /api/add-git-providers {"provider_tokens":{"github":{"host":null,"token":"CANARY-gh","user_id":null}}})");
-  CHECK(run.asked[7] == "DELETE /api/secrets/API_TOKEN");
-  CHECK(run.asked[9] == "DELETE /api/secrets/DEPLOY_KEY");
+  CHECK(run.asked[8] == "DELETE /api/secrets/API_TOKEN");
+  CHECK(run.asked[10] == "DELETE /api/secrets/DEPLOY_KEY");
+}
+
+TEST_CASE("a replaced key is emptied first, so that its being there again proves that the new one arrived") {
+  auto c = usual();
+  c.settings = R"({"agent":"CodeActAgent","llm_api_key":"CANARY-new","llm_model":"m"})";
+  auto run = drive(update_to(c), configured());
+  INFO(joined(run.asked));
+  REQUIRE(run.confirmed());
+  CHECK(run.done().strength == evidence::presence);
+  CHECK(run.done().weakest == step::settings);
+  CHECK(run.asked[2] ==
+        R"(POST /api/settings {"agent":"CodeActAgent","llm_api_key":"CANARY-new","llm_model":"m","llm_api_key":""})");
+  CHECK(run.asked[3] == R"(POST /api/settings {"agent":"CodeActAgent","llm_api_key":"CANARY-new","llm_model":"m"})");
+  auto lost = R"({"agent":"CodeActAgent","llm_api_key_set":false,"llm_model":"m",)"
+              R"("provider_tokens_set":{"github":null,"gitlab":"git.acme.test"}})";
+  CHECK(name_of(drive(update_to(c), configured(lost)).why().code) == name_of(errc::not_confirmed));
 }
 
 TEST_CASE("a git provider that moves to another host is dropped before its new token is judged") {

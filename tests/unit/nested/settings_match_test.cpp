@@ -12,12 +12,12 @@ using namespace nestor::nested::testing;
 namespace {
 
 settings_match match(std::string_view wanted, std::string_view shown, std::vector<std::string> secrets = {},
-                     bool exact = true) {
+                     showing how = showing::places) {
   configuration c;
   c.settings = wiped_string{wanted};
   c.secret_settings = std::move(secrets);
   shown_settings seen;
-  return match_settings(c, shown, seen, exact);
+  return match_settings(c, shown, seen, how);
 }
 
 } // namespace
@@ -60,7 +60,7 @@ TEST_CASE("a secret setting is confirmed by its flag, and by nothing less where 
   CHECK(match(R"({"sandbox_api_key":"k"})", R"({"sandbox_api_key":null})", {"/sandbox_api_key"}).strength ==
         evidence::answer);
   CHECK_FALSE(match(R"({"sandbox_api_key":"k"})", R"({})", {"/sandbox_api_key"}).equal);
-  CHECK(match(R"({"sandbox_api_key":"k"})", R"({})", {"/sandbox_api_key"}, false).strength == evidence::answer);
+  CHECK(match(R"({"sandbox_api_key":"k"})", R"({})", {"/sandbox_api_key"}, showing::some).strength == evidence::answer);
 }
 
 TEST_CASE("a secret inside the MCP configuration is compared where it is shown and not named when it differs") {
