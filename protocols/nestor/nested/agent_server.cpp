@@ -1,6 +1,6 @@
-// `agent-server`: the newer nested server (contract §4). Settings are merged, so what goes is named and the rest is left
-// to its defaults (agent_settings.hpp); secrets are upserted, and everything can be read back in clear, so its evidence
-// is `value`. A server started without its user (a warm pool's) is dormant until an init gives it our key.
+// `agent-server`: the newer nested server (contract §4). Settings are merged, so what goes is named and the rest is
+// left to its defaults (agent_settings.hpp); secrets are upserted, and everything can be read back in clear, so its
+// evidence is `value`. A server started without its user (a warm pool's) is dormant until an init gives it our key.
 //
 // It has no place for git providers: a token is a secret of the name GITHUB_TOKEN, and what else is known of it stands
 // in the description, where the agent reads it. What a running conversation holds is its own copy: it is told what
