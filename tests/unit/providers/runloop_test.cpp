@@ -200,11 +200,7 @@ TEST_CASE("runloop trap: queued is a boot too, and a state that nobody has heard
 }
 
 TEST_CASE("runloop: an answer that leaves a create open is create_unknown, and asked no second time") {
-  const io_reply open[]{error(500),
-                        error(408),
-                        error(409),
-                        answer(200, "not JSON"),
-                        broke(http::transport_error::reset),
+  const io_reply open[]{error(500), error(408), answer(200, "not JSON"), broke(http::transport_error::reset),
                         broke(http::transport_error::timed_out)};
   for (const auto& reply : open)
     CHECK(provisioned({{create, reply}}).why().code == errc::create_unknown);
