@@ -100,10 +100,14 @@ function(nestor_test label)
   target_link_libraries(${target} PRIVATE nestor_test_main ${arg_LINK})
   nestor_flags(${target} PRIVATE)
   add_dependencies(suites ${target})
+  set(timeout 300)  # seconds; ends what hangs
+  if(NESTOR_SANITIZERS)
+    set(timeout 1200)  # the thread sanitizer makes long walks fifteen times as long
+  endif()
   catch_discover_tests(${target}
     TEST_PREFIX "${label}: "
     EXTRA_ARGS --warn NoTests  # a name that ctest mangled matches nothing, and must not pass for it
-    PROPERTIES LABELS ${label} TIMEOUT 300 RUN_SERIAL ${arg_SERIAL})
+    PROPERTIES LABELS ${label} TIMEOUT ${timeout} RUN_SERIAL ${arg_SERIAL})
 
   foreach(source IN LISTS tests)
     file(STRINGS "${source}" long_cases REGEX "\\[\\.long\\]" LIMIT_COUNT 1)
