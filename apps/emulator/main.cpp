@@ -4,6 +4,7 @@
 #include <emulator/emulator_sites.hpp>
 #include <emulator/memory_machines.hpp>
 #include <emulator/timers.hpp>
+#include <emulator/tls_front.hpp>
 
 #include <nested_server/listener.hpp>
 
@@ -35,6 +36,7 @@ struct options {
   std::uint64_t seed = 0;
   bool in_memory = false;
   std::string record;
+  std::string tls;
   std::int64_t boot_ms = 150;
   std::uint32_t creates_per_second = 0;
   std::size_t sandboxes_max = 0;
@@ -51,6 +53,9 @@ void describe(CLI::App& app, options& o) {
   app.add_option("--seed", o.seed, "Of ids, tokens and draws; 0 takes a random one")->capture_default_str();
   app.add_flag("--in-memory", o.in_memory, "Nested servers are models, commands a handful of built-in ones");
   app.add_option("--record", o.record, "Write what was asked to this file at the end, without keys");
+  app.add_option("--tls", o.tls,
+                 "Speak TLS on the clouds' ports, with the certificate in this folder; made there with its own "
+                 "authority, ca.pem, unless it is there");
   app.add_option("--boot-ms", o.boot_ms, "A sandbox takes so long to start")->capture_default_str();
   app.add_option("--creates-per-second", o.creates_per_second, "More are throttled; 0: no limit")
     ->capture_default_str();
@@ -111,6 +116,11 @@ public:
 
   int run() {
     server_.stop_on_signals();
+    if (!o_.tls.empty()) {
+      make_certificates(o_.tls);
+      front_.emplace(server_.io(), o_.tls);
+      std::cout << "trust " << fs::absolute(o_.tls).lexically_normal().string() << "/ca.pem" << std::endl;
+    }
     for (const auto& row : cloud_table())
       if (o_.ports.empty() || o_.ports.contains(std::string{row.name}))
         open(row);
@@ -127,10 +137,14 @@ private:
   void open(const cloud_row& row) {
     std::string name{row.name};
     auto door = std::make_shared<later_site>();
-    auto port = server_.listen("127.0.0.1", o_.ports.contains(name) ? o_.ports[name] : std::uint16_t{0}, door);
+    auto wished = o_.ports.contains(name) ? o_.ports[name] : std::uint16_t{0};
+    auto port = server_.listen("127.0.0.1", front_ ? std::uint16_t{0} : wished, door);
+    if (front_)
+      port = front_->listen(wished, port);
     cloud_options c;
     c.key = o_.keys.contains(name) ? o_.keys[name] : std::string{row.key};
-    c.base = "http://127.0.0.1:" + std::to_string(port);
+    c.base = (front_ ? "https://127.0.0.1:" : "http://127.0.0.1:") + std::to_string(port);
+    auto base = c.base;
     c.boots_in = milliseconds{o_.boot_ms};
     c.creates_per_second = o_.creates_per_second;
     c.sandboxes_max = o_.sandboxes_max;
@@ -141,7 +155,7 @@ private:
     door->site =
       std::make_shared<cloud_site>(name, troubled_cloud{std::move(made), time_, mishap_plan{planned_, o_.seed}}, kept_);
     clouds_[name] = door->site;
-    std::cout << name << " on http://127.0.0.1:" << port << " key " << key << std::endl;
+    std::cout << name << " on " << base << " key " << key << std::endl;
   }
 
   struct later_site final : nested_server::site {
@@ -158,6 +172,7 @@ private:
   nested_server::listener server_;
   timers time_{server_.io()};
   recording kept_;
+  std::optional<tls_front> front_;
   std::unique_ptr<machines> inside_;
   std::map<std::string, std::shared_ptr<cloud_site>> clouds_;
 };

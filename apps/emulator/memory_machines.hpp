@@ -20,7 +20,7 @@ struct memory_machines_options {
 
 /// Commands it knows, parts of a line being divided by `;` or `&&`: `echo WORDS [1>&2]`, `cat PATH`, `sleep SECONDS`,
 /// `exit CODE`, `true`, `false`, `pwd`; and every line that names nestor-nested-server starts one, on the port and with
-/// the session key that its environment (or a PORT=… in the line) says, and does not end. Everything else ends with 127.
+/// the key that its environment (or words like PORT=… in the line) say, and does not end. All else ends with 127.
 class memory_machines final : public machines {
 public:
   explicit memory_machines(clockwork& time, memory_machines_options options = {});
