@@ -128,11 +128,11 @@ TEST_CASE("a server that already runs is configured with its own key, and cleare
   REQUIRE(server.shows("\n"));
   auto address = server.shown().substr(server.shown().find("127.0.0.1"));
   auto key = scratch.write("key", secret_text);
-  auto spec = [&](const std::string& session) {
+  auto spec = [&](const std::string& its_key) {
     return scratch.write("spec.yaml", "provider: static\n"
                                       "runtime: {url: 'http://" +
                                         address.substr(0, address.find('\n')) +
-                                        "', session_key: {$file: " + scratch.write("session", session) +
+                                        "', session_key: {$file: " + scratch.write("session", its_key) +
                                         "}}\n"
                                         "configuration:\n"
                                         "  settings: {llm_model: x, llm_api_key: {$file: " +

@@ -48,8 +48,9 @@ bool comes_up(caf::scoped_actor& self, const caf::actor& front) {
       [](const step_changed&) {}, caf::after(60s) >> [&] { waiting = false; });
   bool reached = false;
   ask(self, front, 10s, get_access{id})
-    .receive([&](const access& way) { reached = !way.refused && way.url.starts_with("http://127.0.0.1:"); },
-             [](const caf::error&) {});
+    .receive(
+      [&](const nestor::actors::access& way) { reached = !way.refused && way.url.starts_with("http://127.0.0.1:"); },
+      [](const caf::error&) {});
   return ready && reached;
 }
 
