@@ -1,4 +1,5 @@
 // Every io of a whole life fails once, in every way, with every dialect and provider: there is no state in between.
+#include <support/canary.hpp>
 #include <support/test_node.hpp>
 
 #include <catch2/catch.hpp>
@@ -77,7 +78,7 @@ TEST_CASE("whichever io of a start-up fails, the sandbox ends Ready and confirme
             REQUIRE(difference(b.server(), *canary_configuration(), choice.dialect) == "");
           else
             require_absent(b, id);
-          CHECK(b.node.told().find(canary) == std::string::npos);
+          CHECK(canary_in(b.node.told()) == "");
           if (b.node.world->performed() - before <= nth)
             break; // there was no such io any more
         }
@@ -120,7 +121,7 @@ TEST_CASE("whichever io of a live change fails, the new generation holds, or the
           CHECK(b.node.world->most_in_flight() <= 1);
           if (choice.provider == "process")
             CHECK(b.node.world->running().size() == 1);
-          CHECK(b.node.told().find(canary) == std::string::npos);
+          CHECK(canary_in(b.node.told()) == "");
           if (b.node.world->performed() - before <= nth)
             break;
         }

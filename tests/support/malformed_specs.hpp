@@ -7,7 +7,7 @@
 
 namespace nestor::tests {
 
-inline const std::string canary = "canary-5ecre7";
+inline const std::string canary = "CANARY-5ecre7";
 
 struct malformed_spec {
   std::string what;
