@@ -56,7 +56,7 @@ struct bench {
     REQUIRE(seen->observed == static_cast<generation>(variant));
     if (choice.provider != "static")
       REQUIRE(node.world->running().size() == 1);
-    REQUIRE(difference(server(), *canary_configuration(variant), choice.dialect) == "");
+    REQUIRE(difference(server(), *canary_configuration(variant)) == "");
     CHECK(node.world->most_in_flight() <= 1);
     CHECK(node.told().find(canary) == std::string::npos);
     return seen;
@@ -405,7 +405,7 @@ TEST_CASE("SUPERVISORs that die again and again lose nothing and double nothing"
   }
   CHECK(node.world->running().size() == ids.size());
   for (auto port : node.world->running())
-    CHECK(difference(node.world->server(port), *canary_configuration(), "openhands") == "");
+    CHECK(difference(node.world->server(port), *canary_configuration()) == "");
 
   for (std::size_t i = 0; i < ids.size(); i += 2)
     node.end_supervisor(ids[i]);

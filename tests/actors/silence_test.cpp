@@ -48,7 +48,19 @@ new_configuration full_of_secrets(new_configuration) {
   return {2, a_spec()};
 }
 do_provision full_of_secrets(do_provision) {
-  return {{{}, a_spec()->runtime, a_secret()}};
+  return {{{}, a_spec()->runtime, a_secret(), std::nullopt, std::nullopt}};
+}
+credential_proven full_of_secrets(credential_proven) {
+  auto account = std::make_shared<providers::account>();
+  account->secrets.emplace_back("api_key", a_secret());
+  account->proven.tokens.emplace_back("token", a_secret());
+  return {account, std::nullopt};
+}
+records_loaded full_of_secrets(records_loaded) {
+  auto wanted = std::make_shared<wanted_record>(wanted_record{{}, 1, a_spec()});
+  records_loaded loaded;
+  loaded.found.emplace().wanted.push_back(wanted);
+  return loaded;
 }
 do_destroy full_of_secrets(do_destroy) {
   auto gone = std::make_shared<providers::runtime>();

@@ -11,8 +11,12 @@ namespace {
 failure failure_after(const process_refused& refusal) {
   auto spec = std::make_shared<runtime_spec>();
   spec->command = {"nested-server", "--flag"};
-  providers::provision_order order{{}, spec, {}};
-  auto outcome = providers::of_kind("process")->provisioned(order, refusal);
+  providers::provision_order order;
+  order.spec = spec;
+  io_reply reply{refusal};
+  providers::heard so_far;
+  so_far.reply = &reply;
+  auto outcome = providers::of_kind("process")->provision({}, order, so_far);
   REQUIRE(std::holds_alternative<failure>(outcome));
   return std::get<failure>(outcome);
 }
