@@ -1,5 +1,5 @@
-// Which CAF this is, 0.17.6 (Debian's package) or 1.x, is known here and in caf_scheduler.hpp, which is apart because it
-// is heavy. Everything version-dependent of the actors is here, and the rest speaks the small vocabulary it defines.
+// Which CAF this is, 0.17.6 (Debian's package) or 1.x, is known here and in caf_scheduler.hpp, apart because it is
+// heavy. Everything version-dependent of the actors is here, and the rest speaks the small vocabulary it defines.
 //
 // Rules that keep it small. Actors
 //   * are plain structs ("states") run by `state_actor<State>` and spawned with `spawn<State>(host, home, args…)`;
