@@ -15,6 +15,7 @@
 #include <iterator>
 #include <map>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -31,9 +32,12 @@ using nestor::tests::canary_in;
 constexpr int look_every_ms = 10;          // a child that lives shorter was still seen in what it wrote
 constexpr std::size_t tail_shown = 20'000; // of the output, when the command failed
 
+/// As far as it can be read: what is in /proc goes away while it is being read, and a stream's buffer throws then.
 std::string contents_of(const std::filesystem::path& file) {
   std::ifstream in{file, std::ios::binary};
-  return {std::istreambuf_iterator<char>{in}, {}};
+  std::ostringstream text;
+  in >> text.rdbuf(); // catches what the buffer throws
+  return text.str();
 }
 
 /// What the processes below us were called with: each text once.

@@ -267,7 +267,7 @@ struct state {
   bool was_ready = false;      ///< on this runtime
   bool dirty = false;          ///< a push began after the last confirmation: the server may hold a mixture
   bool lapsed = false;         ///< the server is known not to hold `observed` any more
-  bool doubted = false;        ///< resumed: it must be read back before `observed` is served again
+  bool doubted = false;        ///< not watched for a while: read back before it is served again
   bool update_refused = false; ///< `wanted` was refused; `observed` was restored
   bool removing = false;       ///< the running update takes something away
 

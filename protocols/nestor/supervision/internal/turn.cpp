@@ -279,6 +279,7 @@ bool turn::unanswered(const failure& why) {
 }
 
 void turn::lose_sight() {
+  s.doubted = s.observed != 0; // unseen it may have restarted, too soon after its push for its clock to tell
   go(phase::unreachable);
   due(timer::probe) = never;
   retry_after(endless_backoff);
