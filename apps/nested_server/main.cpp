@@ -156,13 +156,16 @@ int serve(const options& o, std::vector<fault_rule> rules) {
   server.stop_on_signals();
   auto started = io::steady_now();
   auto range = port_range(o.ports).value_or(std::pair{o.port, o.port});
+  std::uint16_t first = 0;
   for (unsigned port = range.first; port <= range.second; ++port) {
     faulty_server model{o.model, fault_plan{rules, o.fault_seed}, started};
     auto chosen =
       server.listen(o.bind, static_cast<std::uint16_t>(port), std::make_shared<model_site>(std::move(model), o.admin));
     if (port == range.first)
-      std::cout << "listening on " << o.bind << ":" << chosen;
+      first = chosen;
   }
+  // Only when all of them listen: whoever waits for this line goes on at once.
+  std::cout << "listening on " << o.bind << ":" << first;
   if (range.first != range.second)
     std::cout << " to " << range.second;
   std::cout << std::endl;
