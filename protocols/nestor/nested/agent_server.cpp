@@ -340,8 +340,7 @@ outcome saw_conversations(walk& w, const question& q, const http::response& r) {
   if (!whole || !items)
     return not_as_defined(q, "shows no conversations");
   std::ranges::sort(w.conversations); // a page that is asked for again adds nothing twice
-  auto twice = std::ranges::unique(w.conversations);
-  w.conversations.erase(twice.begin(), twice.end());
+  w.conversations.erase(std::unique(w.conversations.begin(), w.conversations.end()), w.conversations.end());
   if (w.conversations.size() > conversations_max)
     return {kind::refused, false, failure_at(q, errc::nested_protocol, "there are more than a sandbox ever has")};
   w.item = w.next_page.empty() ? 1 : 0;
