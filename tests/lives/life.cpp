@@ -5,12 +5,28 @@
 namespace nestor::tests {
 
 renting_node::renting_node(std::uint64_t seed) {
+  start(seed);
+}
+
+renting_node::renting_node(std::uint64_t seed, std::shared_ptr<rented_world> shared)
+    : clouds(std::move(shared)), shares_(true) {
+  start(seed);
+}
+
+renting_node::~renting_node() {
+  if (!shares_)
+    clouds->stop();
+}
+
+void renting_node::start(std::uint64_t seed) {
   test_surroundings besides;
   besides.accounts = accounts_of_clouds();
   besides.secrets = keys_of_clouds();
   besides.entropy = seed;
   besides.io = [this, seed](deterministic_system& system, const std::shared_ptr<nested_world>&) {
-    return clouds = std::make_shared<rented_world>(system, seed);
+    if (!clouds)
+      clouds = std::make_shared<rented_world>(system, seed);
+    return clouds;
   };
   node = std::make_unique<test_node>(quick_servers(), std::move(besides));
 }

@@ -11,12 +11,15 @@
 
 namespace nestor::tests {
 
-struct renting_node {
+class renting_node {
+public:
   std::shared_ptr<rented_world> clouds;
   std::unique_ptr<test_node> node;
 
   explicit renting_node(std::uint64_t seed = 1);
-  ~renting_node() { clouds->stop(); }
+  /// A neighbour, on the same accounts; it must not live longer than the node that has the clouds.
+  renting_node(std::uint64_t seed, std::shared_ptr<rented_world> shared);
+  ~renting_node();
   renting_node(const renting_node&) = delete;
   renting_node& operator=(const renting_node&) = delete;
 
@@ -28,6 +31,10 @@ struct renting_node {
   bool to_end(const sandbox_id& id);
   /// What the runtime of a Ready sandbox does not hold of its configuration; empty when it is as wanted.
   std::string difference_in(std::string_view kind, const sandbox_id& id);
+
+private:
+  void start(std::uint64_t seed);
+  bool shares_ = false;
 };
 
 /// What is wrong with a life at `kind` that began under these mishaps and then was ended; empty when nothing is. Leaves

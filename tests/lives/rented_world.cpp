@@ -45,7 +45,8 @@ public:
     http_reply what = http::transport_error::reset;
     if (!broken)
       what = std::move(r.response);
-    time_.after(r.delay + round_trip, [me = shared_from_this(), w = std::move(what)]() mutable { me->say(std::move(w)); });
+    time_.after(r.delay + round_trip,
+                [me = shared_from_this(), w = std::move(what)]() mutable { me->say(std::move(w)); });
   }
   void count_in(nested_server::traffic&) override {}
   void begin(const http::response& head) override { parts_ = head; }
