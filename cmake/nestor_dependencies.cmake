@@ -5,6 +5,7 @@ pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(Boost 1.81 REQUIRED)
 find_package(OpenSSL 3.0 REQUIRED)
+find_package(SOCI 4.0 REQUIRED)
 
 if(NESTOR_BUILD_ACTORS)
   find_package(CAF 0.17.6 REQUIRED COMPONENTS core io)

@@ -8,4 +8,5 @@ install(FILES
     "${CMAKE_CURRENT_BINARY_DIR}/nestor-config.cmake"
     "${CMAKE_CURRENT_BINARY_DIR}/nestor-config-version.cmake"
     cmake/FindCAF.cmake
+    cmake/FindSOCI.cmake
   DESTINATION "${NESTOR_INSTALL_CMAKEDIR}")

@@ -222,6 +222,13 @@ void drop_output() {
   }
 }
 
+/// The node that started us is gone already: it may have been followed by one that looked for us before we had our name,
+/// and found nothing. Whoever gets past this point can be found.
+bool nobody_wants_it() {
+  char byte = 0;
+  return recv(control_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 /// Only async-signal-safe calls: between fork and exec.
 [[noreturn]] void become(char** command, int exec_failed) {
   setsid();
@@ -247,6 +254,9 @@ int main(int argc, char** argv) {
     fcntl(output_fd, F_SETFL, O_NONBLOCK);
   }
   prctl(PR_SET_CHILD_SUBREAPER, 1);
+
+  if (nobody_wants_it())
+    return 0;
 
   sigset_t handled;
   sigemptyset(&handled);

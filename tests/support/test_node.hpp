@@ -42,6 +42,8 @@ public:
   explicit moody_journal(actors::entropy_port& entropy) : inner_(entropy) {}
   [[nodiscard]] const installation_id& installation() const override { return inner_.installation(); }
   [[nodiscard]] std::shared_ptr<const nested::digest_key> key() const override { return inner_.key(); }
+  [[nodiscard]] const secret& node_secret() const override { return inner_.node_secret(); }
+  [[nodiscard]] std::uint32_t earlier_starts() const override { return inner_.earlier_starts(); }
   void write(actors::actual_record record, actors::reply_to to) override;
   void want(actors::wanted_record record, actors::reply_to to) override {
     inner_.want(std::move(record), std::move(to));
@@ -49,6 +51,10 @@ public:
   void read(const sandbox_id& s, generation g, actors::reply_to to) override { inner_.read(s, g, std::move(to)); }
   void unwant(const sandbox_id& s, actors::reply_to to) override { inner_.unwant(s, std::move(to)); }
   void load(const sandbox_id& s, actors::reply_to to) override { inner_.load(s, std::move(to)); }
+  void list(const sandbox_id& after, std::size_t most, actors::reply_to to) override {
+    inner_.list(after, most, std::move(to));
+  }
+  void close(actors::closed_record record) override { inner_.close(std::move(record)); }
   void forget(const sandbox_id& s) override { inner_.forget(s); }
   [[nodiscard]] std::size_t bytes_held() const override { return inner_.bytes_held(); }
 

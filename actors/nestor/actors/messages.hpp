@@ -36,6 +36,9 @@ struct get_access {
 };
 /// Destroys everything, then ends. Answered by `drained`.
 struct drain {};
+/// Takes over every sandbox that the journal knows; the node asks itself, before anyone else can. Answered by
+/// `recovered` when all of them are there: Unknown until they were probed, those that have ended as they ended.
+struct recover {};
 
 struct accepted {
   sandbox_id id;
@@ -54,6 +57,11 @@ struct access {
   std::vector<http::header> headers;
   incarnation fence = 0;
   std::optional<failure> refused;
+};
+struct recovered {
+  std::size_t alive = 0;
+  std::size_t ended = 0;
+  std::optional<failure> why; ///< the journal could not be read; nothing was begun with what was read before
 };
 struct drained {
   std::size_t left = 0;
@@ -189,6 +197,13 @@ struct records_loaded {
   std::optional<sandbox_records> found;
 };
 
+/// `items` in the order of their ids; fewer than asked for: those were the last.
+struct records_listed {
+  std::uint64_t ticket = 0;
+  std::vector<std::pair<sandbox_id, sandbox_records>> items;
+  std::optional<failure> why; ///< it could not be read; nothing is known then
+};
+
 // -- TIMER WHEEL ----------------------------------------------------------------------------------
 struct wake_at {
   instant when;
@@ -255,6 +270,9 @@ void dedicate(caf::actor_system_config& cfg);
   X(journal_done) \
   X(wanted_loaded) \
   X(records_loaded) \
+  X(records_listed) \
+  X(recover) \
+  X(recovered) \
   X(wake_at) \
   X(woken) \
   X(wheel_turns)

@@ -35,6 +35,8 @@ caf::behavior sandbox_registry::make_behavior() {
             return all;
           },
           [this](drain) { return on_drain(); },
+          [this](recover) { return on_recover(); },
+          [this](records_listed& page) { on_listed(page); },
           [this](const journal_done& done) { on_durable(done); },
           [this](wanted_loaded& loaded) { on_loaded(loaded); },
           [this](const status_changed& now) { on_status(now); },
@@ -262,6 +264,7 @@ caf::result<accepted> sandbox_registry::on_destroy(const destroy_sandbox& reques
 }
 
 caf::result<sandbox_seen> sandbox_registry::on_get(const get_sandbox& request) {
+  forget_oldest();
   auto found = sandboxes_.find(request.id);
   if (found == sandboxes_.end())
     return sandbox_seen{nullptr, refusal(errc::not_found, request.id.text)};
@@ -279,7 +282,7 @@ caf::result<access> sandbox_registry::on_access(const get_access& request) {
   if (found->second.last)
     return access{{}, {}, 0, refusal(errc::conflict, "the sandbox has ended")};
   if (!found->second.supervisor)
-    return access{{}, {}, 0, refusal(errc::conflict, "the sandbox is Unknown: its supervisor is being restarted")};
+    return access{{}, {}, 0, refusal(errc::conflict, "the sandbox is Unknown: nobody has looked at it yet")};
   return self_->pass_on<access>(found->second.supervisor, hand_out_access{});
 }
 
@@ -336,8 +339,9 @@ void sandbox_registry::bury(const sandbox_id& id, entry& e) {
   names_.erase(e.name);
   addresses_.erase(e.address);
   --alive_;
-  around_->journal->forget(id);
-  ended_.push_back(id);
+  auto now = around_->clock->wall();
+  around_->journal->close(closed_record{id, now, e.last});
+  ended_.emplace_back(now, id);
   forget_oldest();
   if (alive_ == 0 && draining_) {
     draining_->deliver(drained{0});
@@ -346,8 +350,10 @@ void sandbox_registry::bury(const sandbox_id& id, entry& e) {
 }
 
 void sandbox_registry::forget_oldest() {
-  while (ended_.size() > limits_.ended_max) {
-    sandboxes_.erase(ended_.front());
+  auto oldest = around_->clock->wall().ms - limits_.ended_for.count();
+  while (!ended_.empty() && (ended_.size() > limits_.ended_max || ended_.front().first.ms < oldest)) {
+    around_->journal->forget(ended_.front().second);
+    sandboxes_.erase(ended_.front().second);
     ended_.pop_front();
   }
 }

@@ -21,6 +21,7 @@ struct registry_limits {
   std::size_t sandboxes_max = 100'000;
   std::size_t starting_max = 20'000;
   std::size_t ended_max = 10'000;
+  milliseconds ended_for{24 * 3'600'000}; ///< how long a sandbox that has ended can be read
 };
 
 class sandbox_registry {
@@ -53,6 +54,7 @@ private:
     bool unwanted = false;                    ///< its end was requested, durably
     std::shared_ptr<const sandbox_view> last; ///< once it has ended
     std::unique_ptr<crashes> crashed;
+    bool recovering = false; ///< of an earlier process; no SUPERVISOR has it yet
   };
   enum class matter { creates, configures, ends };
   struct pending_change {
@@ -82,7 +84,16 @@ private:
   void on_woken(const woken& alarm);
   void on_records(records_loaded& loaded);
   void revive(const sandbox_id& id, entry& e, sandbox_records records);
+  [[nodiscard]] std::uint32_t lives_of(const entry& e, const sandbox_records& records) const;
   [[nodiscard]] std::shared_ptr<const sandbox_view> view_meanwhile(const sandbox_id& id, const entry& e) const;
+
+  // -- after a start (sandbox_registry_recovery.cpp)
+  caf::result<recovered> on_recover();
+  void on_listed(records_listed& page);
+  void get_to_know(const sandbox_id& id, const sandbox_records& records);
+  void known_all();
+  void list_next();
+  void take_over(const sandbox_id& id, sandbox_records records);
 
   std::optional<failure> fault_of(const sandbox_spec& spec, std::string& address) const;
   void born(const sandbox_id& id);
@@ -104,13 +115,22 @@ private:
   std::map<const providers::account_source*, supervision::admission> lines_; ///< one for each account in use
   const providers::account_source* served_ = nullptr;                        ///< whose line had its turn last
   std::optional<instant> alarm_;                                             ///< the earliest that is set
-  std::deque<sandbox_id> ended_;
+  std::deque<std::pair<wall_time, sandbox_id>> ended_;                       ///< the oldest first
   std::size_t starting_ = 0;
   std::size_t alive_ = 0;      ///< sandboxes that have not ended
   std::size_t supervised_ = 0; ///< … and have a SUPERVISOR
   std::uint64_t ticket_ = 0;
   std::map<std::uint64_t, pending_change> pending_;
   std::map<std::uint64_t, sandbox_id> reviving_;
+  /// Reads the journal twice: first all of it, so that nothing is begun when some of it cannot be read.
+  struct recovery {
+    std::uint64_t ticket = 0;
+    bool acting = false;
+    sandbox_id after; ///< the latest that was listed
+    std::optional<promise<recovered>> answer;
+    recovered known;
+  };
+  std::optional<recovery> recovery_;
   std::optional<promise<drained>> draining_;
   bool closing_ = false; ///< told to end: it does when its last SUPERVISOR has
 };

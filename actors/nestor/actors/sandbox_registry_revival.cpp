@@ -3,6 +3,8 @@
 
 #include <nestor/core/backoff.hpp>
 
+#include <algorithm>
+
 namespace nestor::actors {
 
 namespace {
@@ -54,6 +56,8 @@ void sandbox_registry::on_woken(const woken& alarm) {
     alarm_.reset();
     return start_next();
   }
+  if (recovery_ && alarm.ticket == recovery_->ticket)
+    return list_next();
   auto found = reviving_.find(alarm.ticket);
   if (found == reviving_.end())
     return;
@@ -76,11 +80,12 @@ void sandbox_registry::on_records(records_loaded& loaded) {
 }
 
 void sandbox_registry::revive(const sandbox_id& id, entry& e, sandbox_records records) {
-  auto& c = *e.crashed;
-  c.ticket = 0;
-  c.revived = around_->clock->now();
+  if (e.crashed) {
+    e.crashed->ticket = 0;
+    e.crashed->revived = around_->clock->now();
+  }
   bool owns_nothing = !records.actual || !records.actual->kept.open;
-  if (owns_nothing && c.in_a_row > crashes_of_nothing_max) {
+  if (owns_nothing && e.crashed && e.crashed->in_a_row > crashes_of_nothing_max) {
     auto view = std::make_shared<sandbox_view>(*view_meanwhile(id, e));
     view->word = records.unwanted ? status::destroyed : status::failed;
     e.word = view->word;
@@ -92,8 +97,10 @@ void sandbox_registry::revive(const sandbox_id& id, entry& e, sandbox_records re
   bool anew = !records.actual && !records.unwanted;
   auto wanted = records.wanted.back();
   const auto* account = providers::account_named(*around_->accounts, wanted->spec->provider);
-  auto before =
-    std::make_shared<earlier_lives>(earlier_lives{std::move(records), c.all, std::exchange(c.configurator, nullptr)});
+  auto lives = lives_of(e, records);
+  auto before = std::make_shared<earlier_lives>(earlier_lives{std::move(records), lives, !e.crashed, nullptr});
+  if (e.crashed)
+    before->configurator = std::exchange(e.crashed->configurator, nullptr);
   supervise(id, life{id, std::move(wanted), account, random(), std::move(before)});
   if (!anew)
     return;
@@ -103,6 +110,15 @@ void sandbox_registry::revive(const sandbox_id& id, entry& e, sandbox_records re
   stand_in_line(id, *account);
 }
 
+/// More than any earlier SUPERVISOR of it was told, in this process or before it.
+std::uint32_t sandbox_registry::lives_of(const entry& e, const sandbox_records& records) const {
+  constexpr unsigned crashes_of_one_start = 12; // in bits; a sandbox that crashes more often has an older record, too
+  constexpr unsigned numbers_of_one_life = 32;  // in bits; see resume.cpp
+  auto lives = (around_->journal->earlier_starts() << crashes_of_one_start) + (e.crashed ? e.crashed->all : 0);
+  auto written = records.actual ? static_cast<std::uint32_t>(records.actual->revision >> numbers_of_one_life) : 0;
+  return std::max(lives, written + 1);
+}
+
 /// What is honest while nobody watches it.
 std::shared_ptr<const sandbox_view> sandbox_registry::view_meanwhile(const sandbox_id& id, const entry& e) const {
   auto shown = std::make_shared<sandbox_view>();
@@ -110,7 +126,8 @@ std::shared_ptr<const sandbox_view> sandbox_registry::view_meanwhile(const sandb
   shown->name = e.name;
   shown->word = status::unknown;
   shown->wanted = e.number;
-  shown->why = crash_of(e.crashed ? e.crashed->all : 1);
+  shown->why = e.recovering ? failure{errc::recovering, step::queue, "the node was started again", 0, {}}
+                            : crash_of(e.crashed ? e.crashed->all : 1);
   for (auto& c : conditions_of(supervision::state{}, supervision::policy{}))
     shown->conditions.push_back({c.type, truth::unknown, nestor::name_of(shown->why->code), to_string(*shown->why)});
   return shown;

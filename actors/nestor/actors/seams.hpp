@@ -5,6 +5,7 @@
 
 #include <nestor/actors/caf.hpp>
 #include <nestor/core/time.hpp>
+#include <nestor/journal/records.hpp>
 #include <nestor/nested/configuration.hpp>
 #include <nestor/providers/account_book.hpp>
 #include <nestor/providers/provider.hpp>
@@ -35,40 +36,24 @@ public:
   virtual void watch(const process_ref& process, reply_to to) = 0;
 };
 
-/// One sandbox as its owner sees it: what is written before acts and after facts.
-struct actual_record {
-  sandbox_id sandbox;
-  std::uint64_t revision = 0;
-  supervision::memo kept;
-  std::string dialect;
-  nested::evidence strength = nested::evidence::none;
-  std::optional<instant> configured_since; ///< on this boot's clock
-  wall_time provisioned_at;
-  std::shared_ptr<const providers::runtime> runtime;
-  std::shared_ptr<const nested::delivery> holds;
-};
-
-/// One generation of what is wanted, secrets in it.
-struct wanted_record {
-  sandbox_id sandbox;
-  generation number = 1;
-  std::shared_ptr<const sandbox_spec> spec;
-};
-
-/// All that is kept of one sandbox.
-struct sandbox_records {
-  std::shared_ptr<const actual_record> actual;              ///< null: its owner never recorded anything
-  std::vector<std::shared_ptr<const wanted_record>> wanted; ///< the latest generations, oldest first
-  bool unwanted = false;
-};
+using journal::actual_record;
+using journal::closed_record;
+using journal::sandbox_records;
+using journal::wanted_record;
 
 /// Durable records, read and written in the order they were asked for. Answers with `journal_done`, `wanted_loaded` for
-/// a read, `records_loaded` for a load.
+/// a read, `records_loaded` for a load, `records_listed` for a list. A write that is older than what is there, or of a
+/// sandbox that has ended, is answered as not durable.
 class journal_port {
 public:
   virtual ~journal_port() = default;
   [[nodiscard]] virtual const installation_id& installation() const = 0;
+  /// Of digests; another one after keys were rotated.
   [[nodiscard]] virtual std::shared_ptr<const nested::digest_key> key() const = 0;
+  /// 32 bytes, the same for as long as the installation is: what session keys are derived from.
+  [[nodiscard]] virtual const secret& node_secret() const = 0;
+  /// How often this journal was opened before: every number that outlives a process starts above those of earlier ones.
+  [[nodiscard]] virtual std::uint32_t earlier_starts() const = 0;
   virtual void write(actual_record record, reply_to to) = 0;
   virtual void want(wanted_record record, reply_to to) = 0;
   /// One generation of a sandbox; a generation that is no longer kept is answered empty.
@@ -77,7 +62,11 @@ public:
   virtual void unwant(const sandbox_id& sandbox, reply_to to) = 0;
   /// Everything, to go on where a SUPERVISOR died.
   virtual void load(const sandbox_id& sandbox, reply_to to) = 0;
-  /// Nothing of that sandbox is needed any more.
+  /// The next `most` sandboxes by id after `after`, with everything that is kept of them.
+  virtual void list(const sandbox_id& after, std::size_t most, reply_to to) = 0;
+  /// It has ended: nothing but this is needed any more.
+  virtual void close(closed_record record) = 0;
+  /// Not even that.
   virtual void forget(const sandbox_id& sandbox) = 0;
   /// Bytes that the journal itself holds in memory.
   [[nodiscard]] virtual std::size_t bytes_held() const = 0;

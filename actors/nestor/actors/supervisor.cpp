@@ -112,7 +112,8 @@ void supervisor::handle_exit(const caf::exit_msg& msg) {
 /// From what the journal kept. Since then every newer generation may have been written, in whole or in part.
 void supervisor::go_on(const earlier_lives& before) {
   told_word_ = status::unknown; // the REGISTRY said so
-  left_behind left{std::nullopt, wanted_->number, before.records.unwanted, before.count, machine_.seed};
+  left_behind left{std::nullopt, wanted_->number, before.records.unwanted,
+                   before.count, machine_.seed,   before.restarted};
   if (const auto& last = before.records.actual) {
     left.last = last->kept;
     dialect_ = last->dialect;
@@ -238,7 +239,7 @@ void supervisor::perform(const command::finish&) {
 providers::provision_order supervisor::order_for(attempt number) {
   providers::provision_order order{{around_->journal->installation(), id_, number}, wanted_->spec->runtime, {}, {}, {}};
   if (!policy_.withdraws)
-    order.session_key = providers::session_key_of(order.stamp, around_->journal->key()->bytes);
+    order.session_key = providers::session_key_of(order.stamp, around_->journal->node_secret());
   order.lease = wanted_->spec->policy.lease;
   order.max_lifetime = wanted_->spec->policy.max_lifetime;
   return order;

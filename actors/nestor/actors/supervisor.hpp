@@ -15,6 +15,7 @@ namespace nestor::actors {
 struct earlier_lives {
   sandbox_records records;
   std::uint32_t count = 1;
+  bool restarted = false;  ///< they ended with an earlier process
   caf::actor configurator; ///< may still have a request out; ends by itself
 };
 

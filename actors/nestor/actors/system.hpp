@@ -35,12 +35,19 @@ struct node_options {
   /// Makes the actor that is told of status changes, at the node's home. None: nobody is told.
   std::function<caf::actor(caf::actor_system&, home*)> observer;
   bool detailed = false; ///< … and of every step
+  /// `sqlite://` and the path of a file, made when absent. Empty: records are kept in memory, and everything ends with
+  /// the process. With a durable one every sandbox that it knows is there again when the constructor returns (Unknown
+  /// until it was probed), and processes of `process` outlive the node.
+  std::string journal;
+  std::string keys; ///< path of the key ring that seals it, made (mode 0600) with a new journal; empty: beside it
 };
 
 /// One node: its io thread, its seams, its registry. Destroying it without `drain` drops its sandboxes: processes end
 /// through their guardians, servers of others keep what they have.
 class node {
 public:
+  /// Throws std::invalid_argument for options that make no sense, std::runtime_error when the journal cannot be used:
+  /// it says why and what to do.
   node(caf::actor_system& system, node_options options);
   ~node();
   node(const node&) = delete;

@@ -8,10 +8,6 @@
 namespace nestor::bridge {
 namespace {
 
-// The newest, and the one before it that a refused update goes back to; while changes follow one another quickly the
-// confirmed one may be several back.
-constexpr std::size_t generations_max = 16;
-
 void answer(const actors::reply_to& to, auto message) {
   if (auto whom = caf::actor_cast<caf::actor>(to.whom))
     actors::tell_from_outside(whom, std::move(message));
@@ -77,13 +73,15 @@ memory_journal::memory_journal(actors::entropy_port& entropy) {
 
 void memory_journal::write(actors::actual_record record, actors::reply_to to) {
   auto revision = record.revision;
+  bool newer = false;
   {
     std::lock_guard lock{mutex_};
     auto& actual = records_[record.sandbox].actual;
-    if (revision > actual.revision)
+    newer = revision > actual.revision;
+    if (newer)
       actual = std::move(record);
   }
-  answer(to, actors::journal_done{revision, true});
+  answer(to, actors::journal_done{revision, newer});
 }
 
 void memory_journal::want(actors::wanted_record record, actors::reply_to to) {
@@ -91,7 +89,7 @@ void memory_journal::want(actors::wanted_record record, actors::reply_to to) {
     std::lock_guard lock{mutex_};
     auto& wanted = records_[record.sandbox].wanted;
     wanted.push_back(std::make_shared<actors::wanted_record>(std::move(record)));
-    if (wanted.size() > generations_max)
+    if (wanted.size() > journal::generations_max)
       wanted.erase(wanted.begin());
   }
   answer(to, actors::journal_done{to.ticket, true});
@@ -129,6 +127,11 @@ void memory_journal::load(const sandbox_id& sandbox, actors::reply_to to) {
     }
   }
   answer(to, actors::records_loaded{to.ticket, std::move(found)});
+}
+
+/// There is no earlier process whose sandboxes it could know.
+void memory_journal::list(const sandbox_id&, std::size_t, actors::reply_to to) {
+  answer(to, actors::records_listed{to.ticket, {}, std::nullopt});
 }
 
 void memory_journal::forget(const sandbox_id& sandbox) {

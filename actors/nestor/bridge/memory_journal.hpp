@@ -18,11 +18,15 @@ public:
 
   [[nodiscard]] const installation_id& installation() const override { return installation_; }
   [[nodiscard]] std::shared_ptr<const nested::digest_key> key() const override { return key_; }
+  [[nodiscard]] const secret& node_secret() const override { return key_->bytes; }
+  [[nodiscard]] std::uint32_t earlier_starts() const override { return 0; }
   void write(actors::actual_record record, actors::reply_to to) override;
   void want(actors::wanted_record record, actors::reply_to to) override;
   void read(const sandbox_id& sandbox, generation number, actors::reply_to to) override;
   void unwant(const sandbox_id& sandbox, actors::reply_to to) override;
   void load(const sandbox_id& sandbox, actors::reply_to to) override;
+  void list(const sandbox_id& after, std::size_t most, actors::reply_to to) override;
+  void close(actors::closed_record record) override { forget(record.sandbox); }
   void forget(const sandbox_id& sandbox) override;
   [[nodiscard]] std::size_t bytes_held() const override;
 

@@ -2,11 +2,13 @@
 
 #include <nestor/actors/provider_desk.hpp>
 #include <nestor/actors/timer_wheel.hpp>
+#include <nestor/bridge/durable_journal.hpp>
 #include <nestor/bridge/memory_journal.hpp>
 #include <nestor/bridge/real_io.hpp>
 #include <nestor/io/clock.hpp>
 #include <nestor/io/entropy.hpp>
 #include <nestor/io/secret_source.hpp>
+#include <nestor/node/node_config.hpp>
 
 #include <stdexcept>
 
@@ -15,6 +17,8 @@ namespace {
 
 // Actors that were told to end do so within messages; more time means that something is stuck.
 constexpr std::chrono::seconds actors_end_within{10};
+// A million records are read in less; what takes longer has stopped.
+constexpr std::chrono::seconds recover_within{600};
 
 struct real_clock final : clock_port {
   [[nodiscard]] instant now() const override { return io::steady_now(); }
@@ -24,6 +28,10 @@ struct real_clock final : clock_port {
 struct real_entropy final : entropy_port {
   void fill(std::span<std::uint8_t> bytes) override { io::fill_random(bytes); }
 };
+
+std::string explained(const failure& why) {
+  return to_string(why) + ". " + std::string{row_of(why.code).remedy};
+}
 
 io::address_rules rules_of(const node_options& options) {
   io::address_rules rules;
@@ -36,6 +44,20 @@ io::address_rules rules_of(const node_options& options) {
   return rules;
 }
 
+std::shared_ptr<journal_port> journal_of(const node_options& options, entropy_port& entropy) {
+  if (options.journal.empty())
+    return std::make_shared<bridge::memory_journal>(entropy);
+  if (!options.journal.starts_with(journal_scheme))
+    throw std::invalid_argument{"journal: `" + options.journal + "` is not sqlite:// and the path of a file"};
+  io::journal_store_options where;
+  where.path = options.journal.substr(journal_scheme.size());
+  where.keys = options.keys.empty() ? where.path + ".keys" : options.keys;
+  auto store = io::journal_store::open(where);
+  if (!store)
+    throw std::runtime_error{explained(store.error())};
+  return std::make_shared<bridge::durable_journal>(std::move(*store));
+}
+
 } // namespace
 
 struct node::impl {
@@ -46,9 +68,13 @@ struct node::impl {
   caf::actor front;
 
   impl(caf::actor_system& s) : system(s), reactor(s) {}
+  void recover();
+  void end();
 };
 
 node::node(caf::actor_system& system, node_options options) : impl_(std::make_unique<impl>(system)) {
+  auto entropy = std::make_shared<real_entropy>();
+  auto journal = journal_of(options, *entropy); // first: it may refuse
   io::http_client_options http;
   http.connections = options.connections_max;
   http.connections_per_origin = options.connections_per_origin;
@@ -60,13 +86,14 @@ node::node(caf::actor_system& system, node_options options) : impl_(std::make_un
   io::processes_options processes;
   if (!options.guardian.empty())
     processes.guardian = options.guardian;
+  processes.children_stay = !options.journal.empty(); // the next node finds them by what the journal knows
   impl_->reactor.run_here([&] { impl_->io = std::make_shared<bridge::real_io>(impl_->reactor, http, processes); });
 
   auto around = std::make_shared<surroundings>();
   around->io = impl_->io;
   around->clock = std::make_shared<real_clock>();
-  around->entropy = std::make_shared<real_entropy>();
-  around->journal = std::make_shared<bridge::memory_journal>(*around->entropy);
+  around->entropy = std::move(entropy);
+  around->journal = std::move(journal);
   if (options.observer)
     around->observer = options.observer(system, &impl_->reactor);
   around->detailed = options.detailed;
@@ -76,24 +103,43 @@ node::node(caf::actor_system& system, node_options options) : impl_(std::make_un
   around->desk = spawn<provider_desk>(system, &impl_->reactor, around);
   impl_->around = around;
   impl_->front = spawn<sandbox_registry>(system, &impl_->reactor, impl_->around, options.limits);
+  if (!options.journal.empty())
+    impl_->recover();
+}
+
+void node::impl::recover() {
+  std::optional<failure> why = failure{errc::journal_unavailable, step::queue, "it was not read in time", 0, {}};
+  {
+    caf::scoped_actor self{system};
+    ask(self, front, recover_within, actors::recover{})
+      .receive([&](const recovered& r) { why = r.why; }, [](const caf::error&) {});
+  }
+  if (!why)
+    return;
+  end();
+  throw std::runtime_error{explained(*why)};
 }
 
 node::~node() {
+  impl_->end();
+}
+
+void node::impl::end() {
   // Actors first, while the loop that runs them still turns; then what they used.
   {
-    caf::scoped_actor self{impl_->system};
-    for (const auto& each : {impl_->front, impl_->around->desk, impl_->around->timers}) {
+    caf::scoped_actor self{system};
+    for (const auto& each : {front, around->desk, around->timers}) {
       self->monitor(each);
       caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
     }
-    impl_->front = nullptr;
+    front = nullptr;
     for (int ended = 0; ended < 3; ++ended)
       self->receive([](const caf::down_msg&) {}, caf::after(actors_end_within) >> [] {});
   }
-  impl_->around.reset();
-  impl_->reactor.settle();
-  impl_->reactor.run_here([&] { impl_->io->close(); });
-  impl_->reactor.shut_down();
+  around.reset();
+  reactor.settle();
+  reactor.run_here([&] { io->close(); });
+  reactor.shut_down();
 }
 
 const caf::actor& node::front() const {

@@ -31,8 +31,9 @@ std::string guardian_beside_us() {
   return (std::filesystem::exists(beside, failed) ? beside : here.parent_path() / "bin" / name).string();
 }
 
-/// The child of an earlier node's guardian: it started before whatever was left to the guardian later.
-std::optional<process_started> child_of_guardian(const std::string& marker) {
+/// The child of an earlier node's guardian: it started before whatever was left to the guardian later. A guardian
+/// without one is about to start it, or about to end: neither is absence.
+io_reply child_of_guardian(const std::string& marker) {
   auto all = all_processes();
   for (const auto& entry : all) {
     if (entry.name != guardian::program || entry.dead())
@@ -45,13 +46,13 @@ std::optional<process_started> child_of_guardian(const std::string& marker) {
       if (other.parent == entry.pid && !other.dead() && (first == nullptr || other.start_time < first->start_time))
         first = &other;
     if (first == nullptr)
-      continue;
+      return process_refused{"its guardian " + std::to_string(entry.pid) + " has no child at the moment", true};
     process_started found{{first->pid, first->start_time, boot_id()}, 0};
     const auto& port = arguments[guardian::argument_port];
     std::from_chars(port.data(), port.data() + port.size(), found.port);
     return found;
   }
-  return std::nullopt;
+  return process_absent{};
 }
 
 } // namespace
@@ -228,6 +229,7 @@ void processes::spawn(process_spawn what, answer done) {
   auto port = what.port == 0 ? s.ports.take(steady_now()) : std::optional{what.port};
   if (!port)
     return s.reply(std::move(done), process_refused{"no free port on loopback", true});
+  what.outlives_us = what.outlives_us || s.options.children_stay;
   auto& one = s.children.emplace_back(s.readiness, s);
   if (auto why = one.child.start(s.options.guardian, what, *port)) {
     s.children.pop_back();
@@ -286,8 +288,7 @@ void processes::find(process_find what, answer done) {
         s.reply(std::move(done), process_started{one.child.ref(), one.child.port()});
       return;
     }
-  auto found = child_of_guardian(what.marker);
-  s.reply(std::move(done), found ? io_reply{*found} : io_reply{process_absent{}});
+  s.reply(std::move(done), child_of_guardian(what.marker));
 }
 
 void processes::watch(process_ref process, std::function<void(process_absent)> gone) {

@@ -18,6 +18,7 @@ namespace nestor::io {
 struct processes_options {
   /// The guardian's program. Empty: `nestor-guardian` beside our own program, or in `../bin` of it.
   std::string guardian;
+  bool children_stay = false;           ///< they outlive us, whatever each spawn says
   std::size_t children = 4'096;         ///< at a time: three descriptors and one guardian each
   std::size_t endings_remembered = 256; ///< ended children whose status and output `look` still tells
   milliseconds kill_takes{5'000};       ///< beyond the grace: how long the kernel may take to end what was killed
@@ -48,7 +49,8 @@ public:
   /// `process_present` while anything of the tree is there, else `process_absent`.
   void look(process_look what, answer done);
 
-  /// `process_started` for the child with that marker, ours or an earlier node's, `process_absent` when there is none.
+  /// `process_started` for the child with that marker, ours or an earlier node's, `process_absent` when there is none,
+  /// `process_refused` (passing) while it is being started or ended by an earlier node's guardian.
   void find(process_find what, answer done);
 
   /// Calls once, when none of the tree is left.

@@ -25,7 +25,11 @@ constexpr double creates_per_second_max = 10'000;
 constexpr std::int64_t starting_max_max = 100'000;
 constexpr std::int64_t sandboxes_max_max = 10'000'000;
 
-constexpr std::array<std::string_view, 5> node_members{"providers", "addresses", "resolve", "limits", "ca_file"};
+constexpr std::array<std::string_view, 8> node_members{"state",     "journal", "keys",   "providers",
+                                                       "addresses", "resolve", "limits", "ca_file"};
+constexpr std::array<std::string_view, 1> keys_members{"file"};
+constexpr std::string_view journal_expected =
+  "sqlite:// and the path of a file, such as sqlite:///var/lib/nestor/journal.db";
 /// What every account may be told, whatever its kind.
 constexpr std::array<std::string_view, 6> account_members{"kind",         "tenants", "creates_per_second",
                                                           "starting_max", "ca_file", "key_hosts"};
@@ -43,6 +47,7 @@ public:
     if (const auto* all = member(root, "providers"))
       accounts(*all, *book);
     implied(*book);
+    durable(root, into);
     if (const auto* addresses = member(root, "addresses"); addresses && is_object(*addresses, "addresses")) {
       known(*addresses, "addresses", std::array<std::string_view, 1>{"allow"});
       texts(member(*addresses, "allow"), "addresses.allow", "a list of ranges such as 10.0.0.0/8",
@@ -113,6 +118,22 @@ private:
     if (node->what != json_is::integer || node->integer < 1 || node->integer > most)
       return refuse(path, "a whole number from 1 to " + std::to_string(most), kind_name(*node)), std::nullopt;
     return node->integer;
+  }
+
+  // -- what outlives the process -------------------------------------------------------------------------------------
+
+  void durable(const json_tree& root, node_config& into) {
+    if (const auto* folder = member(root, "state"))
+      into.state = text(*folder, "state", "the path of a folder").value_or("");
+    if (const auto* at = member(root, "journal"))
+      into.journal = text(*at, "journal", std::string{journal_expected}).value_or("");
+    if (!into.journal.empty() && (!into.journal.starts_with(journal_scheme) || into.journal == journal_scheme))
+      refuse("journal", std::string{journal_expected}, "another text");
+    if (const auto* keys = member(root, "keys"); keys && is_object(*keys, "keys")) {
+      known(*keys, "keys", keys_members);
+      if (const auto* file = member(*keys, "file"))
+        into.keys_file = text(*file, "keys.file", "the path of a file").value_or("");
+    }
   }
 
   // -- accounts -----------------------------------------------------------------------------------------------------

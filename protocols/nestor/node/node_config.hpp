@@ -17,7 +17,13 @@
 
 namespace nestor {
 
+/// What the address of a journal in a file starts with; a path follows.
+inline constexpr std::string_view journal_scheme = "sqlite://";
+
 struct node_config {
+  std::string state;     ///< folder of what outlives the process; empty: the caller's default
+  std::string journal;   ///< `journal_scheme` and a path; empty: not said
+  std::string keys_file; ///< key ring of what is sealed at rest; empty: not said
   std::shared_ptr<const providers::account_book> accounts = providers::built_in_accounts();
   std::vector<std::string> addresses_allow;   ///< ranges that runtimes may be reached in besides public ones
   std::map<std::string, std::string> resolve; ///< name or *.name → address

@@ -75,7 +75,9 @@ state resume(const policy& p, const left_behind& r, instant now) {
     take_over(p, s, m, now);
   }
   if (!s.why && !s.doomed)
-    s.why = failure{errc::supervisor_crashed, step_of(s.now), "its SUPERVISOR ended without a last word", 0, {}};
+    s.why = r.restarted
+              ? failure{errc::recovering, step_of(s.now), "the node was started again", 0, {}}
+              : failure{errc::supervisor_crashed, step_of(s.now), "its SUPERVISOR ended without a last word", 0, {}};
   return s;
 }
 

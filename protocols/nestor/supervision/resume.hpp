@@ -19,6 +19,7 @@ struct left_behind {
   bool unwanted = false;    ///< its end was requested, durably
   std::uint32_t lives = 1;  ///< SUPERVISORs it had: more than any earlier `resume` of it was told
   std::uint64_t seed = 1;   ///< of its jitter
+  bool restarted = false;   ///< it ended with its process, and not by itself
 };
 
 /// The machine to go on with; feed it a `tick` and it does. Nothing recorded and still wanted: a new one, queued.

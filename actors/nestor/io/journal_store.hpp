@@ -1,0 +1,50 @@
+// The journal's database: SQLite in a file (WAL, synchronous=FULL, exclusively ours), through SOCI, whose statements are
+// the ones that PostgreSQL will be given. What is stored of a sandbox is sealed; the database sees ids, numbers and
+// times. Blocking, used by one thread at a time. docs/decisions/0007 says why.
+#pragma once
+
+#include <nestor/core/expected.hpp>
+#include <nestor/journal/operations.hpp>
+#include <nestor/journal/sealing.hpp>
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace nestor::io {
+
+struct journal_store_options {
+  std::string path; ///< of the database's file; its folder must be there
+  std::string keys; ///< of the key ring's file; made with a new journal, never beside an existing one
+};
+
+class journal_store {
+public:
+  /// Opens it, makes it when absent, brings its schema up to date, counts this start. Errors: `journal_locked`,
+  /// `journal_newer`, `journal_corrupt`, `journal_unavailable` (read-only, disk full, no such folder), `keys_refused`.
+  /// With an error nothing was changed.
+  static expected<std::unique_ptr<journal_store>> open(const journal_store_options& options);
+  ~journal_store();
+  journal_store(const journal_store&) = delete;
+  journal_store& operator=(const journal_store&) = delete;
+
+  [[nodiscard]] const installation_id& installation() const;
+  /// How often it was opened, this time included.
+  [[nodiscard]] std::uint64_t starts() const;
+  /// Of digests; changes when keys are rotated.
+  [[nodiscard]] const nested::digest_key& digests() const;
+  /// 32 bytes that are the same for as long as the installation is.
+  [[nodiscard]] const secret& node_secret() const;
+
+  /// Performs all of them in one transaction: durable when it returns. When that fails, each in one of its own, so that
+  /// every caller learns his own outcome. One outcome each, in order. Never throws.
+  std::vector<journal::result> perform(std::span<const journal::operation> batch);
+
+private:
+  struct impl;
+  explicit journal_store(std::unique_ptr<impl> made);
+  std::unique_ptr<impl> impl_;
+};
+
+} // namespace nestor::io
