@@ -3,14 +3,18 @@
 #pragma once
 
 #include <nestor/actors/seams.hpp>
+#include <nestor/sandbox/configuration_change.hpp>
 #include <nestor/sandbox/view.hpp>
 
+#include <map>
 #include <string>
 #include <vector>
 
 namespace nestor::actors {
 
 // -- anyone → NODE (the SANDBOX REGISTRY) ---------------------------------------------------------
+// `of`: the tenant who asks, to whom the sandboxes of others do not exist; empty: whoever runs the node.
+//
 /// Brings up one sandbox. Answered by `accepted` once what is wanted is durable.
 struct create_sandbox {
   std::shared_ptr<const sandbox_spec> spec;
@@ -18,22 +22,39 @@ struct create_sandbox {
 /// Wants another configuration of it. Answered by `accepted` once that is durable.
 struct configure_sandbox {
   sandbox_id id;
-  std::shared_ptr<const nested::configuration> configuration;
+  std::shared_ptr<const nested::configuration> configuration; ///< null: see `change`
+  std::shared_ptr<const configuration_change> change{};       ///< against what is wanted now
+  std::optional<generation> expected{};                       ///< refused unless that is wanted now
+  bool dry_run = false;                                       ///< only says what it would do
+  std::string of{};
 };
 /// Wants it gone. Answered by `accepted` once that is durable; again and again, too.
 struct destroy_sandbox {
   sandbox_id id;
+  std::string of{};
 };
 /// Answered by `sandbox_seen`.
 struct get_sandbox {
   sandbox_id id;
+  std::string of{};
 };
 /// Answered by `sandbox_list`.
 struct list_sandboxes {};
+/// Those that fit, by id; answered by `sandbox_list`.
+struct find_sandboxes {
+  std::string after{}; ///< only ids beyond it
+  std::size_t limit = 0;
+  std::optional<status> word{};
+  std::map<std::string, std::string> labels{}; ///< all of them
+  std::string of{};
+};
 /// Answered by `access`; only while it may be served.
 struct get_access {
   sandbox_id id;
+  std::string of{};
 };
+/// Takes nothing new from now on; what is there goes on. Answered by `drained`.
+struct stop_creating {};
 /// Destroys everything, then ends. Answered by `drained`.
 struct drain {};
 
@@ -41,6 +62,8 @@ struct accepted {
   sandbox_id id;
   generation number = 0;
   std::optional<failure> refused;
+  std::vector<planned> plan{}; ///< of a change
+  std::size_t room = 0;        ///< of a create: how many more its tenant may have
 };
 struct sandbox_seen {
   std::shared_ptr<const sandbox_view> view;
@@ -48,6 +71,7 @@ struct sandbox_seen {
 };
 struct sandbox_list {
   std::vector<std::pair<sandbox_id, status>> items;
+  bool more = false; ///< there are others beyond the limit
 };
 struct access {
   std::string url;
@@ -219,7 +243,9 @@ void dedicate(caf::actor_system_config& cfg);
   X(destroy_sandbox) \
   X(get_sandbox) \
   X(list_sandboxes) \
+  X(find_sandboxes) \
   X(get_access) \
+  X(stop_creating) \
   X(drain) \
   X(accepted) \
   X(sandbox_seen) \

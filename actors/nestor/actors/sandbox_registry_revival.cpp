@@ -108,6 +108,9 @@ std::shared_ptr<const sandbox_view> sandbox_registry::view_meanwhile(const sandb
   auto shown = std::make_shared<sandbox_view>();
   shown->id = id;
   shown->name = e.name;
+  shown->tenant = tenant_of(e);
+  if (e.whose)
+    shown->labels = e.whose->labels;
   shown->word = status::unknown;
   shown->wanted = e.number;
   shown->why = crash_of(e.crashed ? e.crashed->all : 1);

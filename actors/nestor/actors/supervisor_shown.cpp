@@ -98,8 +98,10 @@ std::shared_ptr<sandbox_view> supervisor::view() const {
   shown->id = id_;
   shown->name = shown_name_;
   shown->provider = account_->plain.name;
-  if (wanted_)
-    shown->labels = wanted_->spec->labels;
+  if (whose_) {
+    shown->tenant = whose_->tenant;
+    shown->labels = whose_->labels;
+  }
   shown->word = status_of(machine_);
   shown->wanted = machine_.wanted;
   shown->observed = machine_.observed;
