@@ -5,6 +5,7 @@
 #include <nestor/actors/seams.hpp>
 #include <nestor/sandbox/configuration_change.hpp>
 #include <nestor/sandbox/view.hpp>
+#include <nestor/seam/http_exchange.hpp>
 
 #include <map>
 #include <string>
@@ -83,6 +84,12 @@ struct drained {
   std::size_t left = 0;
 };
 
+/// Whose a sandbox is and how it is labelled: known for as long as it is, unlike the rest of what is wanted.
+struct belonging {
+  std::string tenant;
+  std::map<std::string, std::string> labels;
+};
+
 // -- SANDBOX REGISTRY → SUPERVISOR ----------------------------------------------------------------
 struct start_life {};
 struct new_configuration {
@@ -99,6 +106,7 @@ struct status_changed {
   status word{};
   generation observed = 0;
   incarnation fence = 0;
+  std::shared_ptr<const belonging> whose{}; ///< null: the default tenant's, without labels
 };
 /// The last word of a sandbox: its supervisor ends after it.
 struct life_ended {
@@ -117,6 +125,7 @@ struct step_changed {
   std::uint16_t attempts = 1;
   milliseconds took{};
   std::optional<failure> why;
+  std::shared_ptr<const belonging> whose{}; ///< null: the default tenant's, without labels
 };
 
 // -- SUPERVISOR ↔ PROVIDER_AUTH -------------------------------------------------------------------
@@ -187,6 +196,26 @@ struct run_step {
   step at{};
   std::uint16_t tries = 1;
   milliseconds silent_for{};
+};
+
+// -- the world → API DESK -------------------------------------------------------------------------
+struct surroundings_known {
+  std::shared_ptr<const surroundings> around;
+  caf::actor front; ///< the SANDBOX REGISTRY
+};
+/// A request that was let in.
+struct api_call {
+  std::shared_ptr<http_exchange> exchange;
+};
+/// A reader of events has taken what it was given.
+struct reader_drained {
+  std::uint64_t reader = 0;
+};
+/// Ends every sandbox; then the desk tells whoever made it.
+struct end_everything {};
+/// The host names that the node answers to have changed.
+struct hosts_changed {
+  std::vector<std::string> hosts;
 };
 
 // -- the seams ------------------------------------------------------------------------------------
@@ -272,6 +301,11 @@ void dedicate(caf::actor_system_config& cfg);
   X(account_verified) \
   X(list_runtimes) \
   X(runtimes_listed) \
+  X(surroundings_known) \
+  X(api_call) \
+  X(reader_drained) \
+  X(end_everything) \
+  X(hosts_changed) \
   X(wind_down) \
   X(let_write) \
   X(run_report) \

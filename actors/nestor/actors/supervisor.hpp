@@ -18,12 +18,6 @@ struct earlier_lives {
   caf::actor configurator; ///< may still have a request out; ends by itself
 };
 
-/// Whose a sandbox is and how it is labelled: known for as long as it is, unlike the rest of what is wanted.
-struct belonging {
-  std::string tenant;
-  std::map<std::string, std::string> labels;
-};
-
 /// What a SUPERVISOR is born with.
 struct life {
   sandbox_id id;

@@ -91,7 +91,8 @@ std::string metrics::text(const gauges& now, std::string_view version) const {
   describe(out, "nestor_sandbox_step_failures_total", "counter", "Steps that failed, those repeated included.");
   for (std::size_t i = 0; i < step_failures_.size(); ++i)
     sample(out, "nestor_sandbox_step_failures_total", label("step", step_names[i]), step_failures_[i]);
-  describe(out, "nestor_sandbox_ready_duration_seconds", "histogram", "Time from creation to the first Ready.");
+  describe(out, "nestor_sandbox_ready_duration_seconds", "histogram",
+           "Time from leaving the queue to the first Ready.");
   to_ready_.write(out, "nestor_sandbox_ready_duration_seconds", {});
   describe(out, "nestor_sandboxes_destroyed_total", "counter", "Sandboxes that ended because that was wanted.");
   sample(out, "nestor_sandboxes_destroyed_total", {}, destroyed_);
@@ -108,8 +109,6 @@ std::string metrics::text(const gauges& now, std::string_view version) const {
   sample(out, "nestor_http_connections", {}, now.connections);
   describe(out, "nestor_event_streams", "gauge", "Readers of events as they happen.");
   sample(out, "nestor_event_streams", {}, now.streams);
-  describe(out, "nestor_event_streams_cut_total", "counter", "Readers that were closed because they did not read.");
-  sample(out, "nestor_event_streams_cut_total", {}, streams_cut_);
   describe(out, "nestor_events_kept", "gauge", "Events that can still be read.");
   sample(out, "nestor_events_kept", {}, now.events_kept);
   describe(out, "nestor_node_accepting", "gauge", "1 while new sandboxes are taken, 0 while draining.");

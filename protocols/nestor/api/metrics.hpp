@@ -44,7 +44,6 @@ public:
   void ready(milliseconds after);
   void ended(bool failed, errc why);
   void answered(std::string_view route, std::uint16_t status, microseconds took);
-  void stream_cut() { ++streams_cut_; }
   [[nodiscard]] std::string text(const gauges& now, std::string_view version) const;
 
 private:
@@ -55,7 +54,6 @@ private:
   std::map<errc, std::uint64_t> failed_;
   std::map<std::pair<std::string, std::uint16_t>, std::uint64_t> answers_;
   histogram answer_time_;
-  std::uint64_t streams_cut_ = 0;
 };
 
 } // namespace nestor::api

@@ -12,7 +12,7 @@ namespace {
 constexpr std::array<std::string_view, 4> role_names{"anyone", "read", "write", "admin"};
 
 constexpr route table[] = {
-#define NESTOR_ROUTE(what, verb, path, needed, success, takes, gives, parameters, errors, summary)                       \
+#define NESTOR_ROUTE(what, verb, path, needed, success, takes, gives, parameters, errors, summary)                     \
   {endpoint::what, #what, http::method::verb, path, role::needed, success, takes, gives, parameters, errors, summary},
 #include <nestor/api/routes.def>
 #undef NESTOR_ROUTE
@@ -27,6 +27,8 @@ constexpr parameter parameter_table[] = {
    "Only those with this status"},
   {"dry_run", "query", R"({"type":"boolean","default":false})", "Says what would be done, and does nothing"},
   {"after", "query", R"({"type":"integer","minimum":0})", "Only events with a larger id"},
+  {"wait", "query", R"({"type":"integer","minimum":0,"maximum":60,"default":0})",
+   "Seconds to wait for an event when there is none yet"},
   {"provider", "query", R"({"type":"string"})", "Only this provider"},
   {"installation", "query", R"({"type":"string"})", "Another installation's label instead of this one's"},
   {"Idempotency-Key", "header", R"({"type":"string","minLength":1,"maxLength":128})",

@@ -4,6 +4,7 @@
 
 #include <nestor/http/message.hpp>
 
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -19,11 +20,14 @@ public:
   /// The whole answer. Once; ignored when the client is gone.
   virtual void answer(http::response answer) = 0;
 
-  /// An answer in parts, instead: its head, then parts, until the client leaves or `end`.
-  virtual void begin(http::response head) = 0;
+  /// An answer in parts, instead: its head, then parts, until the client leaves or `end`. `drained` is called whenever
+  /// all that was given has been sent.
+  virtual void begin(http::response head, std::function<void()> drained) = 0;
   /// False: it was not taken, and the connection is being closed, because the client does not read or is gone.
   virtual bool more(std::string_view bytes) = 0;
   virtual void end() = 0;
+  /// Bytes of parts that are not sent yet.
+  [[nodiscard]] virtual std::size_t waiting() const = 0;
   /// Nobody hears an answer any more.
   [[nodiscard]] virtual bool gone() const = 0;
 };
