@@ -1,4 +1,5 @@
 // The one parser of arguments: verbs, their options and examples, and what is said about a mistyped one.
+#include "client_verbs.hpp"
 #include "verbs.hpp"
 
 #include <nestor/sandbox/placeholder.hpp>
@@ -24,6 +25,8 @@ struct all_options {
   version_options version;
   explain_options explain;
   accounts_options accounts;
+  serve_options serve;
+  client_verb client;
 };
 
 void output_option(CLI::App& verb, output& as) {
@@ -46,6 +49,14 @@ void define_up(CLI::App& app, up_options& o) {
   verb->add_flag("--once", o.once, "Print the sandbox when it is Ready, destroy it and exit");
   output_option(*verb, o.as);
   verb->footer("Example:\n  nestor up -f spec.yaml\n  nestor up -f spec.yaml --once -o json");
+}
+
+void define_serve(CLI::App& app, serve_options& o) {
+  auto* verb = app.add_subcommand("serve", "The node: others drive it over its API; SIGTERM drains it");
+  config_option(*verb, o.config);
+  verb->add_option("--state", o.state, "The folder of its state")->type_name("FOLDER");
+  verb->add_option("--listen", o.listen, "Where it answers; port 0 takes a free one")->type_name("ADDRESS:PORT");
+  verb->footer("Example:\n  nestor serve --config nestor.yaml\n  nestor serve --listen 127.0.0.1:0 --state ./state");
 }
 
 void define_demo(CLI::App& app) {
@@ -79,8 +90,8 @@ void define_explain(CLI::App& app, explain_options& o) {
   auto* verb =
     app.add_subcommand("explain", "Explains an error code or a field of the specification; without one, lists them");
   verb->add_option("subject", o.subject, "An error code or a field's path")->type_name("CODE|FIELD");
-  verb->add_option("--markdown", o.markdown, "Print the whole page: errors or fields")
-    ->check(CLI::IsMember({"errors", "fields"}))
+  verb->add_option("--markdown", o.markdown, "Print the whole page: errors, fields or api")
+    ->check(CLI::IsMember({"errors", "fields", "api"}))
     ->type_name("PAGE");
   verb->footer("Example:\n  nestor explain git_token_refused\n  nestor explain policy.ready_within");
 }
@@ -168,6 +179,11 @@ int parse_error(const CLI::App& app, const CLI::ParseError& e, const std::string
 
 int dispatch(const CLI::App& app, all_options& o) {
   o.up.colour = o.demo.colour = o.bench.colour = o.explain.colour = o.accounts.colour = !o.no_colour;
+  o.client.colour = !o.no_colour;
+  if (auto code = run_client_verb(app, o.client))
+    return *code;
+  if (app.got_subcommand("serve"))
+    return run_serve(o.serve);
   if (app.got_subcommand("up"))
     return run_up(o.up);
   if (app.got_subcommand("demo"))
@@ -201,6 +217,7 @@ int run(int argc, const char* const* argv) {
     "Exit codes: 0 done, 1 failed, 2 usage or a bad file, 3 refused or something missing, 4 node unreachable,\n"
     "5 timed out waiting");
   define_up(app, o.up);
+  define_serve(app, o.serve);
   define_demo(app);
   define_bench(app, o.bench);
   define_version(app, o.version);
@@ -208,6 +225,7 @@ int run(int argc, const char* const* argv) {
   define_provider(app, o.accounts);
   define_doctor(app, o.accounts);
   define_leak(app, o.accounts);
+  define_client_verbs(app, o.client);
   auto verb = typed_verb(argc, argv);
   if (auto known = verbs_of(app); !verb.empty() && std::ranges::find(known, verb) == known.end())
     return unknown_verb(known, verb);

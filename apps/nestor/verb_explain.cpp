@@ -1,6 +1,7 @@
 #include "terminal.hpp"
 #include "verbs.hpp"
 
+#include <nestor/api/openapi.hpp>
 #include <nestor/core/failure.hpp>
 #include <nestor/sandbox/spec_fields.hpp>
 
@@ -152,7 +153,7 @@ std::string explanation_of(std::string_view subject) {
 
 int run_explain(const explain_options& o) {
   if (!o.markdown.empty()) {
-    std::cout << (o.markdown == "errors" ? errors_page() : fields_page());
+    std::cout << (o.markdown == "errors" ? errors_page() : o.markdown == "api" ? api::api_page() : fields_page());
     return done;
   }
   if (o.subject.empty()) {

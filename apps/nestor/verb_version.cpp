@@ -1,3 +1,4 @@
+#include "served_node.hpp"
 #include "verbs.hpp"
 
 #include <nestor/providers/provider.hpp>
@@ -20,6 +21,10 @@ constexpr std::string_view compiler = "gcc " __VERSION__;
 #endif
 
 } // namespace
+
+std::string build_version() {
+  return NESTOR_VERSION;
+}
 
 int run_version(const version_options& o) {
   if (o.as == output::json) {

@@ -59,6 +59,13 @@ struct explain_options {
   bool colour = true;
 };
 
+struct serve_options {
+  std::string config; ///< of the node; empty: none
+  std::string state;  ///< folder; empty: the configuration's
+  std::string listen; ///< address:port; empty: the configuration's
+};
+
+int run_serve(const serve_options& o);
 int run_up(const up_options& o);
 int run_demo(const demo_options& o);
 int run_bench(const bench_options& o);

@@ -3,14 +3,19 @@
 #pragma once
 
 #include <nestor/actors/seams.hpp>
+#include <nestor/sandbox/configuration_change.hpp>
 #include <nestor/sandbox/view.hpp>
+#include <nestor/seam/http_exchange.hpp>
 
+#include <map>
 #include <string>
 #include <vector>
 
 namespace nestor::actors {
 
 // -- anyone → NODE (the SANDBOX REGISTRY) ---------------------------------------------------------
+// `of`: the tenant who asks, to whom the sandboxes of others do not exist; empty: whoever runs the node.
+//
 /// Brings up one sandbox. Answered by `accepted` once what is wanted is durable.
 struct create_sandbox {
   std::shared_ptr<const sandbox_spec> spec;
@@ -18,22 +23,39 @@ struct create_sandbox {
 /// Wants another configuration of it. Answered by `accepted` once that is durable.
 struct configure_sandbox {
   sandbox_id id;
-  std::shared_ptr<const nested::configuration> configuration;
+  std::shared_ptr<const nested::configuration> configuration; ///< null: see `change`
+  std::shared_ptr<const configuration_change> change{};       ///< against what is wanted now
+  std::optional<generation> expected{};                       ///< refused unless that is wanted now
+  bool dry_run = false;                                       ///< only says what it would do
+  std::string of{};
 };
 /// Wants it gone. Answered by `accepted` once that is durable; again and again, too.
 struct destroy_sandbox {
   sandbox_id id;
+  std::string of{};
 };
 /// Answered by `sandbox_seen`.
 struct get_sandbox {
   sandbox_id id;
+  std::string of{};
 };
 /// Answered by `sandbox_list`.
 struct list_sandboxes {};
+/// Those that fit, by id; answered by `sandbox_list`.
+struct find_sandboxes {
+  std::string after{}; ///< only ids beyond it
+  std::size_t limit = 0;
+  std::optional<status> word{};
+  std::map<std::string, std::string> labels{}; ///< all of them
+  std::string of{};
+};
 /// Answered by `access`; only while it may be served.
 struct get_access {
   sandbox_id id;
+  std::string of{};
 };
+/// Takes nothing new from now on; what is there goes on. Answered by `drained`.
+struct stop_creating {};
 /// Destroys everything, then ends. Answered by `drained`.
 struct drain {};
 /// Takes over every sandbox that the journal knows; the node asks itself, before anyone else can. Answered by
@@ -44,6 +66,8 @@ struct accepted {
   sandbox_id id;
   generation number = 0;
   std::optional<failure> refused;
+  std::vector<planned> plan{}; ///< of a change
+  std::size_t room = 0;        ///< of a create: how many more its tenant may have
 };
 struct sandbox_seen {
   std::shared_ptr<const sandbox_view> view;
@@ -51,6 +75,7 @@ struct sandbox_seen {
 };
 struct sandbox_list {
   std::vector<std::pair<sandbox_id, status>> items;
+  bool more = false; ///< there are others beyond the limit
 };
 struct access {
   std::string url;
@@ -65,6 +90,12 @@ struct recovered {
 };
 struct drained {
   std::size_t left = 0;
+};
+
+/// Whose a sandbox is and how it is labelled: known for as long as it is, unlike the rest of what is wanted.
+struct belonging {
+  std::string tenant;
+  std::map<std::string, std::string> labels;
 };
 
 // -- SANDBOX REGISTRY → SUPERVISOR ----------------------------------------------------------------
@@ -83,6 +114,7 @@ struct status_changed {
   status word{};
   generation observed = 0;
   incarnation fence = 0;
+  std::shared_ptr<const belonging> whose{}; ///< null: the default tenant's, without labels
 };
 /// The last word of a sandbox: its supervisor ends after it.
 struct life_ended {
@@ -101,6 +133,7 @@ struct step_changed {
   std::uint16_t attempts = 1;
   milliseconds took{};
   std::optional<failure> why;
+  std::shared_ptr<const belonging> whose{}; ///< null: the default tenant's, without labels
 };
 
 // -- SUPERVISOR ↔ PROVIDER_AUTH -------------------------------------------------------------------
@@ -173,6 +206,26 @@ struct run_step {
   milliseconds silent_for{};
 };
 
+// -- the world → API DESK -------------------------------------------------------------------------
+struct surroundings_known {
+  std::shared_ptr<const surroundings> around;
+  caf::actor front; ///< the SANDBOX REGISTRY
+};
+/// A request that was let in.
+struct api_call {
+  std::shared_ptr<http_exchange> exchange;
+};
+/// A reader of events has taken what it was given.
+struct reader_drained {
+  std::uint64_t reader = 0;
+};
+/// Ends every sandbox; then the desk tells whoever made it.
+struct end_everything {};
+/// The host names that the node answers to have changed.
+struct hosts_changed {
+  std::vector<std::string> hosts;
+};
+
 // -- the seams ------------------------------------------------------------------------------------
 struct io_done {
   std::uint64_t ticket = 0;
@@ -234,7 +287,9 @@ void dedicate(caf::actor_system_config& cfg);
   X(destroy_sandbox) \
   X(get_sandbox) \
   X(list_sandboxes) \
+  X(find_sandboxes) \
   X(get_access) \
+  X(stop_creating) \
   X(drain) \
   X(accepted) \
   X(sandbox_seen) \
@@ -261,6 +316,11 @@ void dedicate(caf::actor_system_config& cfg);
   X(account_verified) \
   X(list_runtimes) \
   X(runtimes_listed) \
+  X(surroundings_known) \
+  X(api_call) \
+  X(reader_drained) \
+  X(end_everything) \
+  X(hosts_changed) \
   X(wind_down) \
   X(let_write) \
   X(run_report) \

@@ -2,12 +2,15 @@
 
 #include <nestor/http/url.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
 namespace nestor::actors {
 
 namespace {
+
+const std::string default_tenant = "default";
 
 failure refusal(errc code, std::string cause) {
   return failure{code, step::queue, std::move(cause), 0, {}};
@@ -33,6 +36,11 @@ caf::behavior sandbox_registry::make_behavior() {
             for (const auto& [id, e] : sandboxes_)
               all.items.emplace_back(id, e.word);
             return all;
+          },
+          [this](const find_sandboxes& request) { return on_find(request); },
+          [this](stop_creating) {
+            full_ = true;
+            return drained{alive_};
           },
           [this](drain) { return on_drain(); },
           [this](recover) { return on_recover(); },
@@ -65,19 +73,32 @@ std::uint64_t sandbox_registry::random() {
 
 // -- create ---------------------------------------------------------------------------------------
 
-std::optional<failure> sandbox_registry::fault_of(const sandbox_spec& spec, std::string& address) const {
-  if (draining_)
-    return refusal(errc::node_stopping, "the node is draining");
+std::optional<failure> sandbox_registry::fault_of_quota(const sandbox_spec& spec) const {
   if (alive_ >= limits_.sandboxes_max)
     return refusal(errc::limit_reached,
                    std::to_string(limits_.sandboxes_max) + " sandboxes exist, which is the node's limit");
+  auto used = per_tenant_.find(spec.tenant);
+  if (used != per_tenant_.end() && used->second >= limits_.per_tenant_max)
+    return refusal(errc::limit_reached, std::to_string(limits_.per_tenant_max) + " sandboxes of the tenant `" +
+                                          spec.tenant + "` exist, which is its limit");
+  return std::nullopt;
+}
+
+std::optional<failure> sandbox_registry::fault_of(const sandbox_spec& spec, std::string& address) const {
+  if (draining_ || full_)
+    return refusal(errc::node_stopping, "the node is draining");
+  if (auto fault = fault_of_quota(spec))
+    return fault;
   const auto* account = providers::account_named(*around_->accounts, spec.provider);
   if (!account)
+    return refusal(errc::spec_invalid, "provider: `" + spec.provider + "` is not configured");
+  const auto& tenants = account->plain.tenants;
+  if (!tenants.empty() && std::ranges::find(tenants, spec.tenant) == tenants.end())
     return refusal(errc::spec_invalid, "provider: `" + spec.provider + "` is not configured");
   const auto* provider = account->plain.speaks;
   if (auto valid = provider->validate(*spec.runtime); !valid)
     return valid.error();
-  if (!spec.name.empty() && names_.contains(spec.name))
+  if (!spec.name.empty() && names_.contains(unique_name(spec.tenant, spec.name)))
     return refusal(errc::name_taken, "name: `" + spec.name + "` is in use");
   if (provider->undo == providers::compensation::withdraw) {
     address = http::to_string(*http::parse_url(spec.runtime->url));
@@ -96,11 +117,14 @@ caf::result<accepted> sandbox_registry::on_create(create_sandbox& request) {
   auto id = make_sandbox_id(bytes);
   auto record = std::make_shared<wanted_record>(wanted_record{id, 1, std::move(request.spec)});
   if (!record->spec->name.empty())
-    names_.insert(record->spec->name);
+    names_.insert(unique_name(record->spec->tenant, record->spec->name));
   if (!address.empty())
     addresses_.insert(address);
   ++alive_;
+  ++per_tenant_[record->spec->tenant];
   auto& e = sandboxes_[id];
+  if (record->spec->tenant != default_tenant || !record->spec->labels.empty())
+    e.whose = std::make_shared<belonging>(belonging{record->spec->tenant, record->spec->labels});
   e.name = record->spec->name;
   e.address = std::move(address);
   e.wanted = record;
@@ -122,16 +146,17 @@ void sandbox_registry::on_durable(const journal_done& done) {
   auto& e = at->second;
   if (!done.durable) {
     if (change.what == matter::creates) {
-      names_.erase(e.name);
-      addresses_.erase(e.address);
+      release(e);
       sandboxes_.erase(at);
-      --alive_;
     }
     return change.answer->deliver(refused(errc::journal_unavailable, "what is wanted could not be made durable"));
   }
   if (change.what == matter::configures)
     e.number = change.wanted->number;
-  change.answer->deliver(accepted{change.id, e.number, std::nullopt});
+  accepted answer{change.id, e.number, std::nullopt, std::move(change.plan)};
+  if (auto used = per_tenant_[tenant_of(e)]; used < limits_.per_tenant_max)
+    answer.room = limits_.per_tenant_max - used;
+  change.answer->deliver(std::move(answer));
   switch (change.what) {
     case matter::creates: return born(change.id);
     case matter::configures:
@@ -155,6 +180,7 @@ void sandbox_registry::born(const sandbox_id& id) {
 void sandbox_registry::supervise(const sandbox_id& id, life born) {
   auto found = sandboxes_.find(id);
   auto& e = found->second;
+  born.whose = e.whose;
   e.supervisor = spawn<supervisor>(self_, around_, self_->address(), std::move(born));
   ++supervised_;
   self_->on_down(e.supervisor, [this, key = &found->first](const caf::error&) { on_supervisor_down(*key); });
@@ -217,20 +243,46 @@ void sandbox_registry::free_slot(entry& e) {
 
 // -- change, look, end ----------------------------------------------------------------------------
 
+const std::string& sandbox_registry::tenant_of(const entry& e) {
+  return e.whose ? e.whose->tenant : default_tenant;
+}
+
+std::string sandbox_registry::unique_name(const std::string& tenant, const std::string& name) {
+  return name.empty() ? name : tenant + '/' + name;
+}
+
+/// What it kept others from having.
+void sandbox_registry::release(const entry& e) {
+  names_.erase(unique_name(tenant_of(e), e.name));
+  addresses_.erase(e.address);
+  --alive_;
+  if (auto used = per_tenant_.find(tenant_of(e)); used != per_tenant_.end() && --used->second == 0)
+    per_tenant_.erase(used);
+}
+
+sandbox_registry::entry* sandbox_registry::of_tenant(const sandbox_id& id, const std::string& tenant) {
+  auto found = sandboxes_.find(id);
+  bool visible = found != sandboxes_.end() && (tenant.empty() || tenant_of(found->second) == tenant);
+  return visible ? &found->second : nullptr;
+}
+
 caf::result<accepted> sandbox_registry::on_configure(configure_sandbox& request) {
-  auto found = sandboxes_.find(request.id);
-  if (found == sandboxes_.end())
+  auto* found = of_tenant(request.id, request.of);
+  if (!found)
     return refused(errc::not_found, request.id.text);
-  if (found->second.last || found->second.unwanted)
-    return refused(errc::conflict, found->second.last ? "the sandbox has ended" : "its end was requested");
+  if (found->last || found->unwanted)
+    return refused(errc::conflict, found->last ? "the sandbox has ended" : "its end was requested");
   for (const auto& [ticket, change] : pending_)
     if (change.id == request.id)
       return refused(errc::conflict, "another change of it is being made durable; try again");
+  if (request.expected && *request.expected != found->number)
+    return refused(errc::generation_stale, "generation " + std::to_string(found->number) + " is wanted now");
   auto ticket = ++ticket_;
   promise<accepted> answer{self_};
-  pending_.emplace(ticket,
-                   pending_change{request.id, matter::configures, std::move(request.configuration), nullptr, answer});
-  around_->journal->read(request.id, found->second.number, {self_->address(), ticket});
+  auto id = request.id;
+  auto asked = std::make_shared<configure_sandbox>(std::move(request));
+  pending_.emplace(ticket, pending_change{id, matter::configures, std::move(asked), nullptr, answer});
+  around_->journal->read(id, found->number, {self_->address(), ticket});
   return answer.result();
 }
 
@@ -239,23 +291,35 @@ void sandbox_registry::on_loaded(wanted_loaded& loaded) {
   if (found == pending_.end())
     return;
   auto& change = found->second;
-  if (!loaded.wanted) {
-    change.answer->deliver(refused(errc::journal_unavailable, "what was wanted before could not be read"));
+  auto answer = [&](accepted what) {
+    change.answer->deliver(std::move(what));
     pending_.erase(found);
-    return;
+  };
+  if (!loaded.wanted)
+    return answer(refused(errc::journal_unavailable, "what was wanted before could not be read"));
+  const auto& before = *loaded.wanted->spec;
+  auto configuration = change.asked->configuration;
+  if (!configuration) {
+    auto applied = apply(*change.asked->change, before);
+    if (!applied)
+      return answer(accepted{change.id, 0, to_failure(applied.faults)});
+    change.plan = plan_of(*before.configuration, *applied);
+    configuration = std::make_shared<const nested::configuration>(std::move(*applied));
   }
-  auto spec = std::make_shared<sandbox_spec>(*loaded.wanted->spec);
-  spec->configuration = std::move(change.configuration);
+  if (change.asked->dry_run)
+    return answer(accepted{change.id, loaded.wanted->number, std::nullopt, std::move(change.plan)});
+  auto spec = std::make_shared<sandbox_spec>(before);
+  spec->configuration = std::move(configuration);
   change.wanted = std::make_shared<wanted_record>(wanted_record{change.id, loaded.wanted->number + 1, std::move(spec)});
   around_->journal->want(*change.wanted, {self_->address(), loaded.ticket});
 }
 
 caf::result<accepted> sandbox_registry::on_destroy(const destroy_sandbox& request) {
-  auto found = sandboxes_.find(request.id);
-  if (found == sandboxes_.end())
+  auto* found = of_tenant(request.id, request.of);
+  if (!found)
     return refused(errc::not_found, request.id.text);
-  if (found->second.last || found->second.unwanted)
-    return accepted{request.id, found->second.number, std::nullopt};
+  if (found->last || found->unwanted)
+    return accepted{request.id, found->number, std::nullopt};
   auto ticket = ++ticket_;
   promise<accepted> answer{self_};
   pending_.emplace(ticket, pending_change{request.id, matter::ends, nullptr, nullptr, answer});
@@ -265,25 +329,46 @@ caf::result<accepted> sandbox_registry::on_destroy(const destroy_sandbox& reques
 
 caf::result<sandbox_seen> sandbox_registry::on_get(const get_sandbox& request) {
   forget_oldest();
-  auto found = sandboxes_.find(request.id);
-  if (found == sandboxes_.end())
+  auto* found = of_tenant(request.id, request.of);
+  if (!found)
     return sandbox_seen{nullptr, refusal(errc::not_found, request.id.text)};
-  if (found->second.last)
-    return sandbox_seen{found->second.last, std::nullopt};
-  if (!found->second.supervisor)
-    return sandbox_seen{view_meanwhile(request.id, found->second), std::nullopt};
-  return self_->pass_on<sandbox_seen>(found->second.supervisor, look_at_it{});
+  if (found->last)
+    return sandbox_seen{found->last, std::nullopt};
+  if (!found->supervisor)
+    return sandbox_seen{view_meanwhile(request.id, *found), std::nullopt};
+  return self_->pass_on<sandbox_seen>(found->supervisor, look_at_it{});
+}
+
+sandbox_list sandbox_registry::on_find(const find_sandboxes& request) const {
+  sandbox_list found;
+  for (const auto& [id, e] : sandboxes_) {
+    bool fits = id.text > request.after && (request.of.empty() || tenant_of(e) == request.of) &&
+                (!request.word || *request.word == e.word);
+    for (const auto& [key, value] : request.labels) {
+      auto label = e.whose ? e.whose->labels.find(key) : decltype(e.whose->labels.end()){};
+      fits = fits && e.whose && label != e.whose->labels.end() && label->second == value;
+    }
+    if (fits)
+      found.items.emplace_back(id, e.word);
+  }
+  auto first = [](const auto& a, const auto& b) { return a.first < b.first; };
+  found.more = found.items.size() > request.limit;
+  auto kept = std::min(found.items.size(), request.limit);
+  std::partial_sort(found.items.begin(), found.items.begin() + static_cast<std::ptrdiff_t>(kept), found.items.end(),
+                    first);
+  found.items.resize(kept);
+  return found;
 }
 
 caf::result<access> sandbox_registry::on_access(const get_access& request) {
-  auto found = sandboxes_.find(request.id);
-  if (found == sandboxes_.end())
+  auto* found = of_tenant(request.id, request.of);
+  if (!found)
     return access{{}, {}, 0, refusal(errc::not_found, request.id.text)};
-  if (found->second.last)
+  if (found->last)
     return access{{}, {}, 0, refusal(errc::conflict, "the sandbox has ended")};
-  if (!found->second.supervisor)
+  if (!found->supervisor)
     return access{{}, {}, 0, refusal(errc::conflict, "the sandbox is Unknown: nobody has looked at it yet")};
-  return self_->pass_on<access>(found->second.supervisor, hand_out_access{});
+  return self_->pass_on<access>(found->supervisor, hand_out_access{});
 }
 
 caf::result<drained> sandbox_registry::on_drain() {
@@ -336,9 +421,7 @@ void sandbox_registry::on_supervisor_down(const sandbox_id& id) {
 void sandbox_registry::bury(const sandbox_id& id, entry& e) {
   e.crashed.reset();
   free_slot(e);
-  names_.erase(e.name);
-  addresses_.erase(e.address);
-  --alive_;
+  release(e);
   auto now = around_->clock->wall();
   around_->journal->close(closed_record{id, now, e.last});
   ended_.emplace_back(now, id);

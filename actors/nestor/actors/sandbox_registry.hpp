@@ -19,6 +19,7 @@ namespace nestor::actors {
 /// Limits of a node. Each has its reason in system.hpp, where they are set.
 struct registry_limits {
   std::size_t sandboxes_max = 100'000;
+  std::size_t per_tenant_max = 100'000; ///< so that one tenant cannot have them all; a node of one tenant needs none
   std::size_t starting_max = 20'000;
   std::size_t ended_max = 10'000;
   milliseconds ended_for{24 * 3'600'000}; ///< how long a sandbox that has ended can be read
@@ -44,6 +45,7 @@ private:
   };
   struct entry {
     caf::actor supervisor;
+    std::shared_ptr<const belonging> whose;      ///< null: the default tenant's, without labels
     std::shared_ptr<const wanted_record> wanted; ///< until it is durable and its supervisor has it
     std::string name;
     std::string address; ///< `static`: its normalised URL
@@ -60,9 +62,10 @@ private:
   struct pending_change {
     sandbox_id id;
     matter what = matter::creates;
-    std::shared_ptr<const nested::configuration> configuration;
+    std::shared_ptr<const configure_sandbox> asked;
     std::shared_ptr<const wanted_record> wanted;
     std::optional<promise<accepted>> answer;
+    std::vector<planned> plan{};
   };
 
   caf::result<accepted> on_create(create_sandbox& request);
@@ -70,6 +73,7 @@ private:
   caf::result<accepted> on_destroy(const destroy_sandbox& request);
   caf::result<sandbox_seen> on_get(const get_sandbox& request);
   caf::result<access> on_access(const get_access& request);
+  sandbox_list on_find(const find_sandboxes& request) const;
   caf::result<drained> on_drain();
   void on_durable(const journal_done& done);
   void on_loaded(wanted_loaded& loaded);
@@ -96,6 +100,12 @@ private:
   void take_over(const sandbox_id& id, sandbox_records records);
 
   std::optional<failure> fault_of(const sandbox_spec& spec, std::string& address) const;
+  std::optional<failure> fault_of_quota(const sandbox_spec& spec) const;
+  /// Nothing when there is none, or none of that tenant's.
+  entry* of_tenant(const sandbox_id& id, const std::string& tenant);
+  static const std::string& tenant_of(const entry& e);
+  static std::string unique_name(const std::string& tenant, const std::string& name);
+  void release(const entry& e);
   void born(const sandbox_id& id);
   void supervise(const sandbox_id& id, life born);
   void start_next();
@@ -110,7 +120,8 @@ private:
   surroundings_ptr around_;
   registry_limits limits_;
   std::unordered_map<sandbox_id, entry> sandboxes_;
-  std::set<std::string> names_;
+  std::set<std::string> names_;                   ///< with their tenant's
+  std::map<std::string, std::size_t> per_tenant_; ///< alive
   std::set<std::string> addresses_;
   std::map<const providers::account_source*, supervision::admission> lines_; ///< one for each account in use
   const providers::account_source* served_ = nullptr;                        ///< whose line had its turn last
@@ -132,6 +143,7 @@ private:
   };
   std::optional<recovery> recovery_;
   std::optional<promise<drained>> draining_;
+  bool full_ = false;    ///< told to take nothing new
   bool closing_ = false; ///< told to end: it does when its last SUPERVISOR has
 };
 

@@ -39,7 +39,7 @@ void sandbox_registry::on_crash(const sandbox_id& id, entry& e) {
   self_->tell(around_->timers, wake_at{now + backoff(revive_backoff, c.in_a_row, jitter), self_->address(), c.ticket});
   e.word = status::unknown;
   if (around_->observer)
-    self_->tell(around_->observer, status_changed{id, e.word, 0, 0});
+    self_->tell(around_->observer, status_changed{id, e.word, 0, 0, e.whose});
 }
 
 void sandbox_registry::on_child_left(child_left& left) {
@@ -91,7 +91,7 @@ void sandbox_registry::revive(const sandbox_id& id, entry& e, sandbox_records re
     e.word = view->word;
     e.last = std::move(view);
     if (around_->observer)
-      self_->tell(around_->observer, status_changed{id, e.word, 0, 0});
+      self_->tell(around_->observer, status_changed{id, e.word, 0, 0, e.whose});
     return bury(id, e);
   }
   bool anew = !records.actual && !records.unwanted;
@@ -124,6 +124,9 @@ std::shared_ptr<const sandbox_view> sandbox_registry::view_meanwhile(const sandb
   auto shown = std::make_shared<sandbox_view>();
   shown->id = id;
   shown->name = e.name;
+  shown->tenant = tenant_of(e);
+  if (e.whose)
+    shown->labels = e.whose->labels;
   shown->word = status::unknown;
   shown->wanted = e.number;
   shown->why = e.recovering ? failure{errc::recovering, step::queue, "the node was started again", 0, {}}

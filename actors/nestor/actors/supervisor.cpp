@@ -43,7 +43,7 @@ supervisor::supervisor(self_ptr<> self, surroundings_ptr around, caf::actor_addr
     : self_(self), around_(std::move(around)), registry_(std::move(registry)), before_(std::move(born.before)),
       id_(std::move(born.id)), account_(born.account),
       policy_(policy_of(*born.wanted->spec, *born.account->plain.speaks)), wanted_(std::move(born.wanted)),
-      shown_name_(wanted_->spec->name), alive_path_(wanted_->spec->runtime->alive_path),
+      shown_name_(wanted_->spec->name), whose_(std::move(born.whose)), alive_path_(wanted_->spec->runtime->alive_path),
       step_timeout_(wanted_->spec->policy.step_timeout) {
   machine_.seed = born.seed;
   machine_.wanted = wanted_->number;

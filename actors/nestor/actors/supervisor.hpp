@@ -26,6 +26,7 @@ struct life {
   const providers::account_source* account = nullptr; ///< of the node's book, which outlives it
   std::uint64_t seed = 1;                             ///< of its jitter
   std::shared_ptr<const earlier_lives> before;        ///< null: it is the first
+  std::shared_ptr<const belonging> whose{};           ///< null: the default tenant's, without labels
 };
 
 class supervisor {
@@ -107,6 +108,7 @@ private:
 
   std::shared_ptr<const wanted_record> wanted_; ///< empty while idle
   std::string shown_name_;
+  std::shared_ptr<const belonging> whose_;
   std::string alive_path_;
   std::optional<milliseconds> step_timeout_;
   std::vector<supervision::any_command> deferred_; ///< wait for `wanted_`

@@ -29,7 +29,8 @@ void supervisor::begin(step at, std::uint16_t tries) {
   timeline_.push_back({at, outcome::running, tries, around_->clock->wall(), {}});
   step_began_ = around_->clock->now();
   if (around_->detailed && around_->observer)
-    self_->tell(around_->observer, step_changed{id_, at, outcome::running, tries, milliseconds{0}, std::nullopt});
+    self_->tell(around_->observer,
+                step_changed{id_, at, outcome::running, tries, milliseconds{0}, std::nullopt, whose_});
 }
 
 void supervisor::end(outcome result) {
@@ -42,7 +43,7 @@ void supervisor::end(outcome result) {
     return;
   auto took = std::chrono::duration_cast<milliseconds>(around_->clock->now() - step_began_);
   auto why = result == outcome::failed ? machine_.why : std::nullopt;
-  self_->tell(around_->observer, step_changed{id_, entry.at, result, entry.attempts, took, std::move(why)});
+  self_->tell(around_->observer, step_changed{id_, entry.at, result, entry.attempts, took, std::move(why), whose_});
 }
 
 /// The steps that the phases stand for; those of a push are told by the CONFIGURATOR.
@@ -80,7 +81,7 @@ void supervisor::show_steps(phase before, const any_event& e) {
 }
 
 void supervisor::publish() {
-  status_changed now{id_, status_of(machine_), machine_.observed, machine_.fence};
+  status_changed now{id_, status_of(machine_), machine_.observed, machine_.fence, whose_};
   bool same_ready = now.word != status::ready || (now.observed == told_observed_ && now.fence == told_fence_);
   if (now.word == told_word_ && same_ready)
     return;
@@ -98,8 +99,10 @@ std::shared_ptr<sandbox_view> supervisor::view() const {
   shown->id = id_;
   shown->name = shown_name_;
   shown->provider = account_->plain.name;
-  if (wanted_)
-    shown->labels = wanted_->spec->labels;
+  if (whose_) {
+    shown->tenant = whose_->tenant;
+    shown->labels = whose_->labels;
+  }
   shown->word = status_of(machine_);
   shown->wanted = machine_.wanted;
   shown->observed = machine_.observed;

@@ -18,6 +18,10 @@
 #include <string>
 #include <vector>
 
+namespace nestor::bridge {
+class reactor;
+}
+
 namespace nestor::actors {
 
 struct node_options {
@@ -56,6 +60,9 @@ public:
   /// Takes the messages of messages.hpp's first group.
   [[nodiscard]] const caf::actor& front() const;
   [[nodiscard]] const surroundings& around() const;
+  [[nodiscard]] surroundings_ptr shared_around() const;
+  /// The loop that it lives on, for servers that hand it requests. Gone with the node.
+  [[nodiscard]] bridge::reactor& loop();
   /// Destroys every sandbox and waits for it, at most `within`. How many are left.
   std::size_t drain_now(milliseconds within);
 

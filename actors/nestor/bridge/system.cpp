@@ -150,6 +150,14 @@ const surroundings& node::around() const {
   return *impl_->around;
 }
 
+surroundings_ptr node::shared_around() const {
+  return impl_->around;
+}
+
+bridge::reactor& node::loop() {
+  return impl_->reactor;
+}
+
 std::size_t node::drain_now(milliseconds within) {
   caf::scoped_actor self{impl_->system};
   std::size_t left = 0;

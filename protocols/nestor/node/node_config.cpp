@@ -1,6 +1,7 @@
 #include <nestor/node/node_config.hpp>
 
 #include <nestor/http/url.hpp>
+#include <nestor/node/internal/serve_reader.hpp>
 #include <nestor/providers/provider.hpp>
 #include <nestor/sandbox/internal/json_tree.hpp>
 #include <nestor/sandbox/internal/settings_text.hpp>
@@ -43,7 +44,9 @@ public:
     auto book = std::make_shared<providers::account_book>(*providers::built_in_accounts());
     if (!is(json_is::object, root, {}, "an object of fields"))
       return;
-    known(root, {}, node_members);
+    std::vector<std::string_view> members(node_members.begin(), node_members.end());
+    members.insert(members.end(), serve_members.begin(), serve_members.end());
+    known(root, {}, members);
     if (const auto* all = member(root, "providers"))
       accounts(*all, *book);
     implied(*book);
@@ -60,10 +63,11 @@ public:
     if (const auto* file = member(root, "ca_file"))
       into.ca_file = text(*file, "ca_file", "the path of a PEM file").value_or("");
     if (const auto* limits = member(root, "limits"); limits && is_object(*limits, "limits")) {
-      known(*limits, "limits", std::array<std::string_view, 1>{"sandboxes"});
+      known(*limits, "limits", std::array<std::string_view, 3>{"sandboxes", serve_limits[0], serve_limits[1]});
       if (auto most = whole(member(*limits, "sandboxes"), "limits.sandboxes", sandboxes_max_max))
         into.sandboxes_max = static_cast<std::size_t>(*most);
     }
+    read_serve(root, environment_, into.serve, faults_);
     into.accounts = std::move(book);
   }
 

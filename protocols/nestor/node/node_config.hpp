@@ -3,6 +3,7 @@
 // references. Fields of a provider's account are its kind's own table: nothing here knows a kind.
 #pragma once
 
+#include <nestor/node/serve_config.hpp>
 #include <nestor/providers/account_book.hpp>
 #include <nestor/sandbox/fault.hpp>
 
@@ -29,10 +30,14 @@ struct node_config {
   std::map<std::string, std::string> resolve; ///< name or *.name → address
   std::string ca_file;                        ///< PEM, trusted for every host besides the system's
   std::optional<std::size_t> sandboxes_max;
+  serve_config serve;
 };
 
 /// A variable's value; nothing when it is not set or empty.
 using environment_lookup = std::function<std::optional<std::string>(const std::string& name)>;
+
+/// "127.0.0.1:7077", "[::1]:0". False when it is none, or reaches beyond loopback without a certificate.
+bool set_listen(std::string_view text, serve_config& into);
 
 /// `json`: the document; "{}" for none. An account that is named like its kind takes what the document leaves open from
 /// the variables of the kind's own tools, and exists without being named when one of them is set.

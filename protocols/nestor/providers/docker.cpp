@@ -506,6 +506,7 @@ const provider& docker_provider() {
     .kind = "docker",
     .summary = "a container of the Docker or Podman engine on this machine",
     .can = {.command = true, .image = true, .resources = true, .enumerates = true, .pauses = true},
+    .on_this_machine = true,
     .undo = compensation::destroy,
     .create_settles = settles,
     .provision_within = settles + up_within + end_within,

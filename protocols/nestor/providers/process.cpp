@@ -95,6 +95,7 @@ const provider& process_provider() {
     .kind = "process",
     .summary = "a local child process; isolates nothing",
     .can = {.command = true},
+    .on_this_machine = true,
     .undo = compensation::destroy,
     .create_settles = settles,
     .provision_within = spawn_within,

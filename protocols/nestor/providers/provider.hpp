@@ -172,6 +172,7 @@ struct provider {
   std::string_view kind;
   std::string_view summary; ///< one line for `provider list` and the documentation
   capabilities can;
+  bool on_this_machine = false; ///< it rents out the node's own machine: for admin tokens, unless tenants are listed
   compensation undo = compensation::destroy;
   /// How long look-ups must find nothing before an ambiguous create counts as absent: its longest server-side create
   /// plus the lag of its lists.

@@ -56,7 +56,8 @@ struct sandbox_policy {
 };
 
 struct sandbox_spec {
-  std::string name; ///< empty: none
+  std::string tenant = "default"; ///< whose it is; no field of the document, the node says so
+  std::string name;               ///< empty: none; unique per tenant
   std::map<std::string, std::string> labels;
   std::string provider = "process"; ///< name of a configured provider
   std::shared_ptr<const runtime_spec> runtime;

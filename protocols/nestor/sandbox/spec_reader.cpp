@@ -38,6 +38,13 @@ public:
       ask_provider();
   }
 
+  /// One object of the document alone; what a provider kind honours is not asked.
+  void part(const json_tree& root, const std::string& path) {
+    if (root.what != json_is::object)
+      return refuse(path, "an object of fields", kind_name(root));
+    object(root, path, path);
+  }
+
 private:
   void refuse(std::string path, std::string expected, std::string_view got, std::string advice = {}) {
     faults_.push_back({errc::spec_invalid, std::move(path), std::move(expected), std::string{got}, std::move(advice)});
@@ -314,6 +321,23 @@ resolved_secrets literals_of(const configuration_source& source) {
 }
 
 } // namespace
+
+checked<configuration_source> read_configuration(std::string_view json) {
+  checked<configuration_source> result;
+  auto tree = read_tree(json);
+  if (!tree) {
+    result.faults = std::move(tree.faults);
+    return result;
+  }
+  draft d;
+  const reading plain;
+  walk{d, plain, result.faults}.part(*tree, "configuration");
+  std::ranges::sort(d.configuration.git_providers, {}, &git_credential_source::git_provider);
+  std::ranges::sort(d.configuration.secrets, {}, &custom_secret_source::name);
+  if (result.faults.empty())
+    result.value = std::move(d.configuration);
+  return result;
+}
 
 checked<spec_source> read_spec(std::string_view json, const reading& how) {
   checked<spec_source> result;

@@ -38,6 +38,9 @@ struct reading {
 /// Reads at most 1 MiB of JSON text, 32 levels deep.
 checked<spec_source> read_spec(std::string_view json, const reading& how = {});
 
+/// The `configuration` part alone, as a document of its own; paths begin with "configuration".
+checked<configuration_source> read_configuration(std::string_view json);
+
 /// Looks every reference up. Faults: unresolved references, secrets that cannot be sent, an environment value that
 /// equals a secret. Precondition: `source` was not read for a bench (spec_template.hpp is for those).
 checked<sandbox_spec> resolve(const spec_source& source, const secret_lookup& lookup);

@@ -128,6 +128,10 @@ std::string to_text(wall_time at) {
   return text.data();
 }
 
+std::string to_json(const failure& f) {
+  return failure_json(f).dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
 std::string to_json(const sandbox_view& view, int indent) {
   json conditions = json::array();
   for (const auto& c : view.conditions) {

@@ -92,6 +92,9 @@ struct sandbox_view {
 /// The sandbox object of the HTTP API. `indent` < 0: one line.
 std::string to_json(const sandbox_view& view, int indent = -1);
 
+/// A failure as the sandbox object shows it.
+std::string to_json(const failure& f);
+
 /// RFC 3339 with milliseconds, UTC.
 std::string to_text(wall_time at);
 

@@ -1,0 +1,139 @@
+#include "served_node.hpp"
+
+#include <nestor/actors/api_desk.hpp>
+#include <nestor/bridge/reactor.hpp>
+#include <nestor/io/http_server.hpp>
+
+#include <exception>
+
+namespace nestor::cli {
+namespace {
+
+// Actors that were told to end do so within messages; more time means that something is stuck.
+constexpr std::chrono::seconds desk_ends_within{10};
+
+struct prepared_config : caf::actor_system_config {
+  prepared_config() { actors::dedicate(*this); }
+};
+
+struct types_first {
+  types_first() { actors::register_messages(); }
+};
+
+std::vector<std::string> hosts_of(const serve_config& serve) {
+  auto hosts = serve.hosts;
+  bool v6 = serve.address.find(':') != std::string::npos;
+  hosts.push_back(v6 ? "[" + serve.address + "]" : serve.address);
+  return hosts;
+}
+
+io::http_server_options options_of(const serve_config& serve) {
+  io::http_server_options options;
+  options.connections_max = serve.connections_max;
+  options.head_within = serve.head_within;
+  options.body_within = serve.body_within;
+  options.idle_within = serve.idle_within;
+  options.write_within = serve.write_within;
+  options.certificate = serve.certificate;
+  options.key = serve.key;
+  return options;
+}
+
+} // namespace
+
+struct served_node::impl {
+  types_first types; // CAF 1.x wants them before any configuration exists
+  prepared_config config;
+  caf::actor_system system{config};
+  std::shared_ptr<actors::api_gate> gate = std::make_shared<actors::api_gate>();
+  std::unique_ptr<actors::node> node;
+  std::unique_ptr<io::http_server> server; // made and used on the node's loop
+  caf::actor desk;
+  std::string url;
+
+  actors::node_options options_of_node(const node_config& c, actors::api_options desk_options) {
+    actors::node_options options;
+    options.addresses_allowed = c.addresses_allow;
+    options.resolve = c.resolve;
+    options.ca_file = c.ca_file;
+    options.accounts = c.accounts;
+    if (c.sandboxes_max)
+      options.limits.sandboxes_max = *c.sandboxes_max;
+    options.limits.per_tenant_max = c.serve.per_tenant_max;
+    options.detailed = true;
+    options.observer = [this, desk_options = std::move(desk_options)](caf::actor_system& s, actors::home* home) {
+      desk = caf::actor_cast<caf::actor>(actors::spawn<actors::api_desk>(s, home, desk_options));
+      return desk;
+    };
+    return options;
+  }
+
+  void listen(const serve_config& serve) {
+    std::exception_ptr failed;
+    std::uint16_t port = 0;
+    auto& loop = node->loop();
+    loop.run_here([&] {
+      try {
+        server = std::make_unique<io::http_server>(
+          loop.context(), options_of(serve), [kept = gate](const http::request& head) { return kept->refusal(head); },
+          [to = desk](std::shared_ptr<http_exchange> exchange) {
+            actors::tell_from_outside(to, actors::api_call{std::move(exchange)});
+          });
+        port = server->listen(serve.address, serve.port);
+      } catch (...) { failed = std::current_exception(); }
+    });
+    if (failed)
+      std::rethrow_exception(failed);
+    url = (serve.certificate.empty() ? "http://" : "https://") + hosts_of(serve).back() + ":" + std::to_string(port);
+  }
+
+  ~impl() {
+    if (!node)
+      return;
+    node->loop().run_here([this] { server.reset(); });
+    {
+      caf::scoped_actor self{system};
+      self->monitor(desk);
+      caf::anon_send_exit(desk, caf::exit_reason::user_shutdown);
+      desk = nullptr;
+      self->receive([](const caf::down_msg&) {}, caf::after(desk_ends_within) >> [] {});
+    }
+    node.reset();
+  }
+};
+
+served_node::served_node(const node_config& config, const state_folder& state, api::token_book tokens,
+                         std::function<void()> all_ended)
+    : impl_(std::make_unique<impl>()) {
+  impl_->gate->tokens = std::move(tokens);
+  impl_->gate->rules.hosts = hosts_of(config.serve);
+  impl_->gate->rules.tls = !config.serve.certificate.empty();
+  actors::api_options desk;
+  desk.gate = impl_->gate;
+  desk.version = build_version();
+  desk.events_kept = config.serve.events_kept;
+  desk.per_tenant_max = config.serve.per_tenant_max;
+  desk.keep_tokens = [&state](const api::token_book& book) { return state.keep_tokens(book); };
+  desk.connections = [held = impl_.get()] { return held->server ? held->server->connections() : 0; };
+  desk.all_ended = std::move(all_ended);
+  impl_->node = std::make_unique<actors::node>(impl_->system, impl_->options_of_node(config, std::move(desk)));
+  actors::tell_from_outside(impl_->desk,
+                            actors::surroundings_known{impl_->node->shared_around(), impl_->node->front()});
+  impl_->listen(config.serve);
+}
+
+served_node::~served_node() = default;
+
+const std::string& served_node::url() const {
+  return impl_->url;
+}
+
+void served_node::reload(const node_config& config) {
+  actors::tell_from_outside(impl_->desk, actors::hosts_changed{hosts_of(config.serve)});
+}
+
+void served_node::end_everything() {
+  actors::tell_from_outside(impl_->desk, actors::end_everything{});
+}
+
+} // namespace nestor::cli

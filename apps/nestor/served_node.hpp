@@ -1,0 +1,41 @@
+// A node with its HTTP server and API DESK, put together and taken apart in the right order. Knows no signals and no
+// command line.
+#pragma once
+
+#include "state_folder.hpp"
+
+#include <nestor/actors/system.hpp>
+#include <nestor/node/node_config.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace nestor::cli {
+
+class served_node {
+public:
+  /// Listens when this returns. `all_ended` is called, on the node's thread, after `end_everything`.
+  /// Throws std::runtime_error or std::system_error, naming what failed.
+  served_node(const node_config& config, const state_folder& state, api::token_book tokens,
+              std::function<void()> all_ended);
+  ~served_node();
+  served_node(const served_node&) = delete;
+  served_node& operator=(const served_node&) = delete;
+
+  /// Where it answers: "http://127.0.0.1:7077".
+  [[nodiscard]] const std::string& url() const;
+  /// What may change while it runs: the host names that it answers to.
+  void reload(const node_config& config);
+  /// Takes nothing new, and ends every sandbox.
+  void end_everything();
+
+private:
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+/// Of this build.
+std::string build_version();
+
+} // namespace nestor::cli

@@ -1,0 +1,30 @@
+// What `nestor serve` is told besides its providers: where its state is, where it listens, who may address it, and how
+// much it takes. Values only.
+#pragma once
+
+#include <nestor/core/time.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace nestor {
+
+struct serve_config {
+  std::string state;                 ///< folder of token, tokens and lock; empty: the user's own
+  std::string address = "127.0.0.1"; ///< numeric
+  std::uint16_t port = 7077;         ///< 0: a free one
+  std::vector<std::string> hosts;    ///< names it answers to besides loopback's and its address; lower case
+  std::string certificate;           ///< PEM files, both or none; both where the address is not loopback's
+  std::string key;
+  std::size_t per_tenant_max = 1'000;  ///< sandboxes
+  std::size_t connections_max = 4'096; ///< of clients
+  std::size_t events_kept = 100'000;
+  milliseconds head_within{10'000};
+  milliseconds body_within{30'000};
+  milliseconds idle_within{75'000};
+  milliseconds write_within{30'000};
+};
+
+} // namespace nestor

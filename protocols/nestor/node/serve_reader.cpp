@@ -1,0 +1,171 @@
+#include <nestor/node/internal/serve_reader.hpp>
+
+#include <nestor/sandbox/spec_fields.hpp>
+#include <nestor/sandbox/text_rules.hpp>
+
+#include <algorithm>
+#include <charconv>
+
+namespace nestor::internal {
+namespace {
+
+constexpr std::int64_t per_tenant_most = 10'000'000;
+constexpr std::int64_t connections_most = 100'000; // each is a descriptor
+constexpr std::int64_t events_most = 10'000'000;   // about 250 bytes each
+constexpr std::int64_t within_most = 3'600'000;    // milliseconds: an hour for one request is a mistake
+
+class serve_walk {
+public:
+  explicit serve_walk(std::vector<fault>& faults) : faults_(faults) {}
+
+  void refuse(std::string path, std::string expected, const json_tree& got) {
+    faults_.push_back({errc::spec_invalid, std::move(path), std::move(expected), std::string{kind_name(got)}, {}});
+  }
+  static const json_tree* member(const json_tree& object, std::string_view name) {
+    const auto* found = object.what == json_is::object ? object.member(name) : nullptr;
+    return found && found->what != json_is::null ? found : nullptr;
+  }
+  const json_tree* object(const json_tree& root, std::string_view name, std::initializer_list<std::string_view> known) {
+    const auto* found = member(root, name);
+    if (!found)
+      return nullptr;
+    if (found->what != json_is::object)
+      return refuse(std::string{name}, "an object", *found), nullptr;
+    for (const auto& m : found->members)
+      if (std::ranges::find(known, std::string_view{m.name}) == known.end()) {
+        std::string all = "known here:";
+        for (auto each : known)
+          all.append(" ").append(each);
+        faults_.push_back({errc::spec_invalid, member_path(name, m.name), {}, "unknown field", std::move(all)});
+      }
+    return found;
+  }
+  void text(const json_tree& of, const std::string& path, std::string_view name, std::string& into) {
+    const auto* node = member(of, name);
+    if (!node)
+      return;
+    if (node->what != json_is::string || node->text.empty() || !obeys(text_rule::line, node->text))
+      return refuse(path, "text", *node);
+    into = std::string{node->text};
+  }
+  void whole(const json_tree& of, const std::string& path, std::string_view name, std::int64_t most,
+             std::size_t& into) {
+    const auto* node = member(of, name);
+    if (!node)
+      return;
+    if (node->what != json_is::integer || node->integer < 1 || node->integer > most)
+      return refuse(path, "a whole number from 1 to " + std::to_string(most), *node);
+    into = static_cast<std::size_t>(node->integer);
+  }
+  void duration(const json_tree& of, std::string_view name, milliseconds& into) {
+    const auto* node = member(of, name);
+    if (!node)
+      return;
+    auto value = node->what == json_is::string ? parse_duration(node->text) : std::nullopt;
+    if (!value || value->count() < 1 || value->count() > within_most)
+      return refuse("http." + std::string{name}, "a duration from 1ms to 1h, such as 10s", *node);
+    into = *value;
+  }
+  void hosts(const json_tree& root, std::vector<std::string>& into) {
+    const auto* list = member(root, "hosts");
+    if (!list)
+      return;
+    if (list->what != json_is::array)
+      return refuse("hosts", "a list of host names", *list);
+    for (std::size_t i = 0; i < list->items.size(); ++i) {
+      const auto& each = list->items[i];
+      if (each.what != json_is::string || !obeys(text_rule::host, each.text)) {
+        refuse(element_path("hosts", i), "a host name without a port", each);
+        continue;
+      }
+      std::string name{each.text};
+      std::ranges::transform(name, name.begin(),
+                             [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; });
+      into.push_back(std::move(name));
+    }
+  }
+  void add(std::string path, std::string message, std::string advice) {
+    faults_.push_back({errc::spec_invalid, std::move(path), {}, std::move(message), std::move(advice)});
+  }
+
+private:
+  std::vector<fault>& faults_;
+};
+
+} // namespace
+
+bool is_loopback(std::string_view address) {
+  return address.starts_with("127.") || address == "::1";
+}
+
+bool read_listen(std::string_view text, serve_config& into) {
+  auto colon = text.rfind(':');
+  if (colon == text.npos || colon == 0)
+    return false;
+  auto address = text.substr(0, colon);
+  auto digits = text.substr(colon + 1);
+  if (address.starts_with('[') && address.ends_with(']'))
+    address = address.substr(1, address.size() - 2);
+  else if (address.find(':') != address.npos)
+    return false;
+  bool numeric = std::ranges::all_of(address, [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == '.' || c == ':';
+  });
+  std::uint16_t port = 0;
+  auto [end, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  if (!numeric || address.empty() || failed != std::errc{} || end != digits.data() + digits.size())
+    return false;
+  into.address = std::string{address};
+  into.port = port;
+  return true;
+}
+
+void read_serve(const json_tree& root, const environment_lookup& environment, serve_config& into,
+                std::vector<fault>& faults) {
+  serve_walk walk{faults};
+  walk.text(root, "state", "state", into.state);
+  std::string listen;
+  walk.text(root, "listen", "listen", listen);
+  std::string where = "listen";
+  if (auto said = environment("NESTOR_LISTEN"))
+    listen = *said, where = "NESTOR_LISTEN";
+  if (!listen.empty() && !read_listen(listen, into))
+    walk.add(where, "no numeric address and port", "write it as 127.0.0.1:7077 or [::1]:7077");
+  if (auto said = environment("NESTOR_STATE"))
+    into.state = *said;
+  walk.hosts(root, into.hosts);
+  if (const auto* tls = walk.object(root, "tls", {"certificate", "key"})) {
+    walk.text(*tls, "tls.certificate", "certificate", into.certificate);
+    walk.text(*tls, "tls.key", "key", into.key);
+    if (into.certificate.empty() != into.key.empty())
+      walk.add("tls", "one of certificate and key", "name both PEM files");
+  }
+  if (!is_loopback(into.address) && into.certificate.empty())
+    walk.add(where, "an address that others reach, without TLS", "name tls.certificate and tls.key");
+  if (const auto* kept = walk.object(root, "retention", {"events"}))
+    walk.whole(*kept, "retention.events", "events", events_most, into.events_kept);
+  if (const auto* limits = serve_walk::member(root, "limits")) {
+    walk.whole(*limits, "limits.per_tenant", "per_tenant", per_tenant_most, into.per_tenant_max);
+    walk.whole(*limits, "limits.connections", "connections", connections_most, into.connections_max);
+  }
+  if (const auto* http = walk.object(root, "http", {"head_within", "body_within", "idle_within", "write_within"})) {
+    walk.duration(*http, "head_within", into.head_within);
+    walk.duration(*http, "body_within", into.body_within);
+    walk.duration(*http, "idle_within", into.idle_within);
+    walk.duration(*http, "write_within", into.write_within);
+  }
+}
+
+} // namespace nestor::internal
+
+namespace nestor {
+
+bool set_listen(std::string_view text, serve_config& into) {
+  auto said = into;
+  if (!internal::read_listen(text, said) || (!internal::is_loopback(said.address) && said.certificate.empty()))
+    return false;
+  into = std::move(said);
+  return true;
+}
+
+} // namespace nestor
