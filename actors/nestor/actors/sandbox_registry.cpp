@@ -116,18 +116,12 @@ caf::result<accepted> sandbox_registry::on_create(create_sandbox& request) {
   around_->entropy->fill(bytes);
   auto id = make_sandbox_id(bytes);
   auto record = std::make_shared<wanted_record>(wanted_record{id, 1, std::move(request.spec)});
-  if (!record->spec->name.empty())
-    names_.insert(unique_name(record->spec->tenant, record->spec->name));
-  if (!address.empty())
-    addresses_.insert(address);
-  ++alive_;
-  ++per_tenant_[record->spec->tenant];
   auto& e = sandboxes_[id];
-  if (record->spec->tenant != default_tenant || !record->spec->labels.empty())
-    e.whose = std::make_shared<belonging>(belonging{record->spec->tenant, record->spec->labels});
+  remember_whose(e, record->spec->tenant, record->spec->labels);
   e.name = record->spec->name;
   e.address = std::move(address);
   e.wanted = record;
+  occupy(e);
   auto ticket = ++ticket_;
   promise<accepted> answer{self_};
   pending_.emplace(ticket, pending_change{id, matter::creates, nullptr, nullptr, answer});
@@ -252,6 +246,22 @@ std::string sandbox_registry::unique_name(const std::string& tenant, const std::
 }
 
 /// What it kept others from having.
+void sandbox_registry::remember_whose(entry& e, const std::string& tenant,
+                                      const std::map<std::string, std::string>& labels) {
+  if (tenant != default_tenant || !labels.empty())
+    e.whose = std::make_shared<belonging>(belonging{tenant, labels});
+}
+
+/// From now on it counts: its name and address are taken.
+void sandbox_registry::occupy(const entry& e) {
+  if (!e.name.empty())
+    names_.insert(unique_name(tenant_of(e), e.name));
+  if (!e.address.empty())
+    addresses_.insert(e.address);
+  ++alive_;
+  ++per_tenant_[tenant_of(e)];
+}
+
 void sandbox_registry::release(const entry& e) {
   names_.erase(unique_name(tenant_of(e), e.name));
   addresses_.erase(e.address);

@@ -105,6 +105,8 @@ private:
   entry* of_tenant(const sandbox_id& id, const std::string& tenant);
   static const std::string& tenant_of(const entry& e);
   static std::string unique_name(const std::string& tenant, const std::string& name);
+  static void remember_whose(entry& e, const std::string& tenant, const std::map<std::string, std::string>& labels);
+  void occupy(const entry& e);
   void release(const entry& e);
   void born(const sandbox_id& id);
   void supervise(const sandbox_id& id, life born);

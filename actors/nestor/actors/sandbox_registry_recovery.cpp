@@ -61,6 +61,7 @@ void sandbox_registry::get_to_know(const sandbox_id& id, const sandbox_records& 
     e.name = records.closed->last->name;
     e.word = records.closed->last->word;
     e.last = records.closed->last;
+    remember_whose(e, e.last->tenant, e.last->labels);
     ended_.emplace_back(records.closed->ended, id);
     ++recovery_->known.ended;
     return;
@@ -76,11 +77,8 @@ void sandbox_registry::get_to_know(const sandbox_id& id, const sandbox_records& 
   e.recovering = true;
   if (auto url = http::parse_url(wanted.spec->runtime->url))
     e.address = http::to_string(*url);
-  if (!e.name.empty())
-    names_.insert(e.name);
-  if (!e.address.empty())
-    addresses_.insert(e.address);
-  ++alive_;
+  remember_whose(e, wanted.spec->tenant, wanted.spec->labels);
+  occupy(e);
   ++recovery_->known.alive;
 }
 

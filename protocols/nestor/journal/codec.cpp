@@ -82,7 +82,7 @@ void fields(A& a, T& x) {
 }
 template <class A, any_of<sandbox_spec> T>
 void fields(A& a, T& x) {
-  a(x.name, x.labels, x.provider, x.runtime, x.dialect, x.configuration, x.conversation, x.policy);
+  a(x.tenant, x.name, x.labels, x.provider, x.runtime, x.dialect, x.configuration, x.conversation, x.policy);
 }
 
 namespace http {
