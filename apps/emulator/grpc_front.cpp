@@ -17,6 +17,7 @@
 #  include <charconv>
 #  include <deque>
 #  include <fstream>
+#  include <limits>
 #  include <mutex>
 #  include <optional>
 #  include <sstream>
@@ -79,7 +80,7 @@ public:
     take_(std::move(request), shared_from_this());
   }
   void OnWriteDone(bool ok) override {
-    std::unique_lock lock{mutex_};
+    std::lock_guard lock{mutex_};
     waiting_.pop_front();
     if (ok && !waiting_.empty())
       return StartWrite(&waiting_.front());
@@ -116,6 +117,9 @@ public:
   }
   /// Broken off: the client hears of no status.
   void cut() {
+    std::lock_guard lock{mutex_};
+    if (finished_)
+      return; // the context may be gone
     context_.TryCancel();
     over(grpc::Status::CANCELLED);
   }
@@ -129,7 +133,7 @@ private:
   grpc::GenericCallbackServerContext& context_;
   taker take_;
   grpc::ByteBuffer asked_;
-  std::mutex mutex_;
+  std::recursive_mutex mutex_;           // the library may tell of what it is asked for before it returns
   std::deque<grpc::ByteBuffer> waiting_; // the first is being written
   std::optional<grpc::Status> last_;
   bool finished_ = false;

@@ -223,7 +223,7 @@ void modal_cloud::hold(const std::string& id, milliseconds most, bool (*ready)(c
 
 void modal_cloud::fill_tunnels(const modal_sandbox& s,
                                google::protobuf::RepeatedPtrField<message::Tunnel>& into) const {
-  auto domain = options_.domain.empty() ? std::string{"w.modal.localhost:80"} : options_.domain;
+  auto domain = options_.domain.empty() ? std::string{"modal.localhost:80"} : options_.domain;
   auto colon = domain.rfind(':');
   for (auto port : s.ports) {
     auto& tunnel = *into.Add();

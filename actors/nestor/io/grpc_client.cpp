@@ -110,6 +110,7 @@ struct exchange {
   std::function<void(grpc_reply)> done;
   wiped_string collected;
   std::size_t answer_max = 0;
+  bool connected = false;
   bool too_large = false;
   phase now = phase::starting;
 
@@ -121,6 +122,7 @@ struct exchange {
       return finish();
     switch (now) {
       case phase::starting:
+        connected = true; // the library has given it to one, and tells no more when it fails later
         now = phase::writing;
         stream->WriteLast(request, grpc::WriteOptions{}, this);
         return true;
@@ -138,7 +140,7 @@ struct exchange {
 
   [[nodiscard]] grpc_reply reply() {
     auto peer = context.peer();
-    bool sent = peer.find(unconnected) == std::string::npos && peer != "unknown";
+    bool sent = connected || (peer.find(unconnected) == std::string::npos && peer != "unknown");
     if (!sent && !status.ok())
       return unsent(status);
     bool beyond_library = status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED &&

@@ -43,7 +43,7 @@ std::span<const modal_cloud::method> modal_cloud::router_methods() {
   return table;
 }
 
-/// "ta-…-3000.wo-….w.modal.localhost": what listens on that port, without more ado.
+/// "ta-…-3000.wo-….modal.localhost": what listens on that port, without more ado.
 void modal_cloud::serve_tunnel(const call_ref& c) {
   auto label = c->host.substr(0, c->host.find('.'));
   auto dash = label.rfind('-');
