@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t per_page = 3; // short, so that whoever takes a page for the list is found out
 constexpr std::uint32_t usual_timeout_s = 300;
 constexpr std::uint32_t timeout_most_s = 86'400;
+constexpr std::string_view worker = "wo-00000000000000000000000000"; // one for all, for whom there is a certificate
 constexpr std::size_t name_letters_max = 64;
 constexpr milliseconds held_at_most{55'000};
 
@@ -331,7 +332,7 @@ void modal_cloud::create(const call_ref& c) {
     return text;
   };
   s.task = "ta-" + lower(ulid(seed_));
-  s.worker = "wo-" + lower(ulid(seed_));
+  s.worker = worker;
   s.app = r->app_id();
   s.name = d.name();
   s.image = d.image_id();

