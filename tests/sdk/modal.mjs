@@ -98,9 +98,9 @@ await check('commands run, take input, and tell how they ended', async () => {
   assert.equal(await run.stderr.readText(), 'err\n');
   assert.equal(await run.wait(), 4);
   const again = await (await client.sandboxes.fromId(box.sandboxId)).exec(['cat']);
-  await again.stdin.writeText('through');
-  await again.closeStdin?.();
-  await again.stdin.close();
+  const writer = again.stdin.getWriter();
+  await writer.write('through');
+  await writer.close();
   assert.equal(await again.stdout.readText(), 'through');
 });
 
