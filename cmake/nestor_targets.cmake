@@ -65,6 +65,28 @@ function(nestor_library name)
     FILES_MATCHING PATTERN "*.hpp" PATTERN "*.def" PATTERN "internal" EXCLUDE)
 endfunction()
 
+# nestor_messages(<name> <file.proto>): the file's messages in nestor::<name>, for its own sources and for those of this
+# tree that link `nestor_<name>_messages`: #include <nestor_messages/<file>.pb.h>. Nothing of it is installed.
+function(nestor_messages name file)
+  get_filename_component(stem "${file}" NAME_WE)
+  get_filename_component(folder "${file}" DIRECTORY)
+  set(out "${CMAKE_CURRENT_BINARY_DIR}/nestor_messages")
+  file(MAKE_DIRECTORY "${out}")
+  add_custom_command(
+    OUTPUT "${out}/${stem}.pb.cc" "${out}/${stem}.pb.h"
+    COMMAND "${NESTOR_PROTOC}" "--proto_path=${CMAKE_CURRENT_SOURCE_DIR}/${folder}" "--cpp_out=${out}" "${stem}.proto"
+    DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${file}"
+    COMMENT "Generating messages of ${file}")
+  set_source_files_properties("${out}/${stem}.pb.cc" PROPERTIES COMPILE_OPTIONS -w)  # not ours to correct
+  target_sources(nestor_${name} PRIVATE "${out}/${stem}.pb.cc")
+  target_include_directories(nestor_${name} SYSTEM PRIVATE "$<BUILD_INTERFACE:${CMAKE_CURRENT_BINARY_DIR}>")
+  if(NOT TARGET nestor_${name}_messages)
+    add_library(nestor_${name}_messages INTERFACE)
+    target_include_directories(nestor_${name}_messages SYSTEM INTERFACE "${CMAKE_CURRENT_BINARY_DIR}")
+    target_link_libraries(nestor_${name}_messages INTERFACE nestor_${name} PkgConfig::protobuf_lite)
+  endif()
+endfunction()
+
 # nestor_program(<name> SOURCES <files> [LINK <targets>]): a binary that is installed.
 function(nestor_program name)
   cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})

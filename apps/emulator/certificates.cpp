@@ -18,7 +18,8 @@ namespace fs = std::filesystem;
 constexpr long valid_seconds = 365L * 24 * 3'600;
 constexpr const char* names = "IP:127.0.0.1,DNS:localhost,DNS:*.localhost,DNS:*.proxy.localhost,DNS:*.e2b.localhost,"
                               "DNS:*.tunnel.localhost,DNS:*.e2b.test,DNS:*.daytona.test,DNS:*.proxy.daytona.test,"
-                              "DNS:*.runloop.test,DNS:*.tunnel.runloop.test,DNS:*.modal.test";
+                              "DNS:*.runloop.test,DNS:*.tunnel.runloop.test,DNS:*.modal.test,"
+                              "DNS:*.wo-00000000000000000000000000.modal.localhost";
 
 template <auto Free>
 struct freed {

@@ -80,6 +80,7 @@ struct cloud_row {
   std::string_view summary;
   std::string_view key; ///< the good credential unless told otherwise
   std::unique_ptr<cloud> (*make)(cloud_options, cloud_world);
+  bool rpc = false; ///< its port speaks gRPC (grpc_front.hpp); sandboxes' ports are reached on another one
 };
 /// Every cloud of this build: one row makes a new one known to the command line, the admin routes and the tests.
 std::vector<cloud_row> cloud_table();
@@ -89,6 +90,7 @@ std::unique_ptr<cloud> make_cloud(std::string_view name, cloud_options options, 
 std::unique_ptr<cloud> make_daytona_cloud(cloud_options options, cloud_world world);
 std::unique_ptr<cloud> make_e2b_cloud(cloud_options options, cloud_world world);
 std::unique_ptr<cloud> make_runloop_cloud(cloud_options options, cloud_world world);
+std::unique_ptr<cloud> make_modal_cloud(cloud_options options, cloud_world world);
 std::unique_ptr<cloud> make_remote_cloud(cloud_options options, cloud_world world);
 
 } // namespace nestor::emulator

@@ -2,6 +2,7 @@
 // and nowhere else. It prints where it listens and which keys are good, and nothing about requests.
 #include <emulator/child_machines.hpp>
 #include <emulator/emulator_sites.hpp>
+#include <emulator/grpc_front.hpp>
 #include <emulator/memory_machines.hpp>
 #include <emulator/timers.hpp>
 #include <emulator/tls_front.hpp>
@@ -122,7 +123,7 @@ public:
       std::cout << "trust " << fs::absolute(o_.tls).lexically_normal().string() << "/ca.pem" << std::endl;
     }
     for (const auto& row : cloud_table())
-      if (o_.ports.empty() || o_.ports.contains(std::string{row.name}))
+      if (o_.ports.contains(std::string{row.name}) || (o_.ports.empty() && can_serve(row)))
         open(row);
     auto port = server_.listen("127.0.0.1", o_.admin, std::make_shared<admin_site>(clouds_, kept_));
     std::cout << "admin on http://127.0.0.1:" << port << std::endl;
@@ -133,15 +134,29 @@ public:
   }
 
 private:
+  /// Whether this build has what it speaks; asked for by name it is an error.
+  static bool can_serve([[maybe_unused]] const cloud_row& row) {
+#ifdef NESTOR_GRPC
+    return true;
+#else
+    return !row.rpc;
+#endif
+  }
+
   /// The port is known only when it listens, and the cloud must know how it is reached: so the site comes second.
   void open(const cloud_row& row) {
     std::string name{row.name};
     auto door = std::make_shared<later_site>();
     auto wished = o_.ports.contains(name) ? o_.ports[name] : std::uint16_t{0};
-    auto port = server_.listen("127.0.0.1", front_ ? std::uint16_t{0} : wished, door);
+    auto wished_http = row.rpc ? std::uint16_t{0} : wished; // of sandboxes' ports only, where the cloud speaks gRPC
+    auto port = server_.listen("127.0.0.1", front_ ? std::uint16_t{0} : wished_http, door);
     if (front_)
-      port = front_->listen(wished, port);
+      port = front_->listen(wished_http, port);
     cloud_options c;
+    if (row.rpc) {
+      c.domain = name + ".localhost:" + std::to_string(port);
+      port = rpc_.listen(wished, o_.tls, door);
+    }
     c.key = o_.keys.contains(name) ? o_.keys[name] : std::string{row.key};
     c.base = (front_ ? "https://127.0.0.1:" : "http://127.0.0.1:") + std::to_string(port);
     auto base = c.base;
@@ -175,6 +190,7 @@ private:
   std::optional<tls_front> front_;
   std::unique_ptr<machines> inside_;
   std::map<std::string, std::shared_ptr<cloud_site>> clouds_;
+  grpc_front rpc_{server_.io()};
 };
 
 int usage(const std::string& what) {

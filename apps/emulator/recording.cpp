@@ -8,19 +8,37 @@
 namespace nestor::emulator {
 namespace {
 
-constexpr std::array<std::string_view, 8> credentials{"Authorization",
-                                                      "X-API-Key",
-                                                      "X-Access-Token",
-                                                      "X-Session-API-Key",
-                                                      "X-Daytona-Preview-Token",
-                                                      "E2b-Traffic-Access-Token",
-                                                      "X-Runloop-Tunnel-Authorization",
-                                                      "Cookie"};
+constexpr std::array<std::string_view, 11> credentials{"Authorization",
+                                                       "X-API-Key",
+                                                       "X-Access-Token",
+                                                       "X-Session-API-Key",
+                                                       "X-Daytona-Preview-Token",
+                                                       "E2b-Traffic-Access-Token",
+                                                       "X-Runloop-Tunnel-Authorization",
+                                                       "x-modal-token-id",
+                                                       "x-modal-token-secret",
+                                                       "x-modal-auth-token",
+                                                       "Cookie"};
 
 /// The scheme is worth comparing, the key is not to be kept.
 std::string redacted(std::string_view value) {
   auto space = value.find(' ');
   return (space == std::string_view::npos ? "" : std::string{value.substr(0, space + 1)}) + "<redacted>";
+}
+
+bool is_rpc(const http::request& request) {
+  return std::ranges::any_of(request.headers, [](const auto& h) {
+    return http::same_header_name(h.name, "Content-Type") && std::string_view{h.value}.starts_with("application/grpc");
+  });
+}
+
+std::string hex(std::string_view bytes) {
+  std::string text;
+  for (unsigned char byte : bytes) {
+    text += "0123456789abcdef"[byte >> 4U];
+    text += "0123456789abcdef"[byte & 15U];
+  }
+  return text;
 }
 
 } // namespace
@@ -36,7 +54,9 @@ void recording::note(std::string_view cloud, const http::request& request, std::
   json entry{
     {"cloud", cloud}, {"method", http::name_of(request.verb)}, {"target", request.target}, {"headers", headers}};
   auto body = json::parse(request.body.begin(), request.body.end(), nullptr, false);
-  if (!request.body.empty())
+  if (is_rpc(request))
+    entry["message"] = hex(request.body);
+  else if (!request.body.empty())
     entry[body.is_discarded() ? "body" : "json"] = body.is_discarded() ? json(std::string{request.body}) : body;
   entry["status"] = status;
   entries_ += (entries_.empty() ? "" : ",\n") + entry.dump(-1, ' ', false, json::error_handler_t::replace);

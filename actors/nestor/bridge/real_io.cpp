@@ -16,10 +16,13 @@ auto answer_to(const actors::reply_to& to) {
   };
 }
 
-/// What a server without the method would say: nothing was done, and asking again does not help.
-grpc_answer no_grpc() {
-  constexpr int unimplemented = 12; // of gRPC's status codes
-  return grpc_answer{unimplemented, "this build of Nestor has no gRPC", {}, {}};
+/// One set of rules for all that connects.
+io::grpc_client_options options_of(const io::http_client_options& http) {
+  io::grpc_client_options grpc;
+  grpc.ca_file = http.ca_file;
+  grpc.addresses = http.addresses;
+  grpc.names = http.names;
+  return grpc;
 }
 
 template <class... Ts>
@@ -30,13 +33,15 @@ struct overloaded : Ts... {
 } // namespace
 
 real_io::real_io(reactor& where, io::http_client_options http, io::processes_options processes)
-    : where_(where), http_(std::make_unique<io::http_client>(where.context(), std::move(http))),
+    : where_(where), grpc_options_(options_of(http)),
+      http_(std::make_unique<io::http_client>(where.context(), std::move(http))),
       processes_(std::make_unique<io::processes>(where.context(), std::move(processes))) {}
 
 real_io::~real_io() = default;
 
 void real_io::close() {
   http_.reset();
+  grpc_.reset();
   processes_.reset();
 }
 
@@ -51,12 +56,19 @@ void real_io::perform_here(io_request request, const actors::reply_to& to) {
   if (!http_)
     return; // closed: the asker is going, too
   std::visit(overloaded{[&](http_call& call) { http_->call(std::move(call), answer_to(to)); },
-                        [&](grpc_call&) { answer_to(to)(grpc_reply{no_grpc()}); },
+                        [&](grpc_call& call) { grpc().call(std::move(call), answer_to(to)); },
                         [&](process_spawn& start) { processes_->spawn(std::move(start), answer_to(to)); },
                         [&](process_end& end) { processes_->end(std::move(end), answer_to(to)); },
                         [&](process_look& look) { processes_->look(std::move(look), answer_to(to)); },
                         [&](process_find& find) { processes_->find(std::move(find), answer_to(to)); }},
              request);
+}
+
+/// Made when it is first needed: libgrpc++ brings threads that most nodes have no use for.
+io::grpc_client& real_io::grpc() {
+  if (!grpc_)
+    grpc_ = std::make_unique<io::grpc_client>(where_.context(), grpc_options_);
+  return *grpc_;
 }
 
 void real_io::watch(const process_ref& process, actors::reply_to to) {

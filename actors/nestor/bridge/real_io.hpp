@@ -1,9 +1,10 @@
-// The io seam over the real world: the HTTP client and the child processes of io/, reached from actors, answered with
+// The io seam over the real world: the HTTP and gRPC clients and the child processes of io/, reached from actors, answered with
 // messages. The only code that knows both sides.
 #pragma once
 
 #include <nestor/actors/seams.hpp>
 #include <nestor/bridge/reactor.hpp>
+#include <nestor/io/grpc_client.hpp>
 #include <nestor/io/http_client.hpp>
 #include <nestor/io/processes.hpp>
 
@@ -24,9 +25,12 @@ public:
 
 private:
   void perform_here(io_request request, const actors::reply_to& to);
+  io::grpc_client& grpc();
 
   reactor& where_;
+  io::grpc_client_options grpc_options_;
   std::unique_ptr<io::http_client> http_;
+  std::unique_ptr<io::grpc_client> grpc_;
   std::unique_ptr<io::processes> processes_;
 };
 

@@ -1,7 +1,7 @@
 #include <nestor/providers/rest.hpp>
 
-#include <nestor/core/redact.hpp>
 #include <nestor/providers/internal/json_answer.hpp>
+#include <nestor/providers/internal/outcome.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -11,8 +11,7 @@
 namespace nestor::providers {
 namespace {
 
-// Characters of a provider's own words in a cause: a sentence, not a page.
-constexpr std::size_t said_max = 240;
+using internal::beginning, internal::broken, internal::code_of, internal::step_of, internal::without_keys;
 
 endpoint endpoint_of(const account& who, const http::url& url) {
   endpoint to{url.tls, url.host, url.port, {}};
@@ -47,31 +46,6 @@ std::string words_of(const http::response& response) {
   return {};
 }
 
-std::string without_keys(const account& who, std::string text) {
-  std::vector<secret> keys;
-  for (const auto* pairs : {&who.secrets, &who.proven.tokens})
-    for (const auto& [name, key] : *pairs)
-      keys.push_back(key);
-  text = redact(std::move(text), keys);
-  std::ranges::replace_if(
-    text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; }, ' ');
-  if (text.size() > said_max)
-    text = text.substr(0, said_max) + "…";
-  return text;
-}
-
-/// The code of a failure that says nothing about what the provider thinks of us.
-errc broken(stage now) {
-  switch (now) {
-    case stage::proving:
-    case stage::looking: return errc::provider_unavailable;
-    case stage::creating:
-    case stage::created: return errc::create_unknown;
-    case stage::ending: break;
-  }
-  return errc::destroy_failed;
-}
-
 errc code_of(stage now, std::uint16_t status) {
   if (now == stage::created)
     return errc::create_unknown;
@@ -89,24 +63,6 @@ errc code_of(stage now, std::uint16_t status) {
   if (status < 400)
     return errc::provider_unavailable; // a redirect, which is not followed: nothing of ours was done
   return now == stage::creating ? errc::provision_refused : errc::provider_unavailable;
-}
-
-errc code_of(stage now, http::transport_error why) {
-  if (!http::never_sent(why) || now == stage::created || now == stage::ending)
-    return broken(now);
-  if (why == http::transport_error::address_refused)
-    return errc::address_refused;
-  if (why == http::transport_error::tls_refused)
-    return errc::tls_refused;
-  return errc::provider_unavailable;
-}
-
-step step_of(stage now) {
-  return now == stage::ending ? step::destroy : now == stage::proving ? step::authenticate : step::provision;
-}
-
-std::string beginning(const account& who, std::string_view doing) {
-  return who.name + " while " + std::string{doing} + ": ";
 }
 
 } // namespace

@@ -40,8 +40,8 @@ struct http_call {
 };
 using http_reply = std::variant<http::response, http::transport_error>;
 
-/// One unary gRPC exchange, messages as bytes. Answered by `grpc_reply` exactly once, `timeout` after the hand-over
-/// at the latest.
+/// One gRPC exchange, messages as bytes: one goes out, and one comes back or a stream of them. Answered by `grpc_reply`
+/// exactly once, `timeout` after the hand-over at the latest.
 struct grpc_call {
   endpoint to;
   std::string method;                 ///< "/package.Service/Method"
@@ -55,7 +55,7 @@ struct grpc_answer {
   int status = 0;
   std::string status_message;
   std::vector<std::pair<std::string, std::string>> trailers;
-  wiped_string message; ///< with status 0
+  wiped_string message; ///< a stream's messages one after the other, which is how protobuf merges them
 };
 /// Like an HTTP exchange it either came back or broke; `http::never_sent` tells whether it may have taken effect.
 using grpc_reply = std::variant<grpc_answer, http::transport_error>;

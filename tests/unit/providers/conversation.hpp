@@ -78,6 +78,11 @@ inline io_reply replied(std::uint16_t status, std::string_view body = {},
 inline io_reply broke(http::transport_error why) {
   return http_reply{why};
 }
+/// gRPC's own status, 0 with a message.
+inline io_reply said(int status, std::string_view message = {}, std::string words = {},
+                     std::vector<std::pair<std::string, std::string>> trailers = {}) {
+  return grpc_reply{grpc_answer{status, std::move(words), std::move(trailers), wiped_string{message}}};
+}
 
 template <class Result>
 struct held {
@@ -117,6 +122,12 @@ inline std::string text_of(const io_request& request) {
     for (const auto& header : call->request.headers)
       text.append(header.name).append(": ").append(std::string_view{header.value}).append("\n");
     text += std::string_view{call->request.body};
+  }
+  if (const auto* call = std::get_if<grpc_call>(&request)) {
+    text = call->to.host + "\n" + call->method + "\n";
+    for (const auto& each : call->metadata)
+      text.append(each.name).append(": ").append(std::string_view{each.value}).append("\n");
+    text += std::string_view{call->message};
   }
   return text;
 }
