@@ -20,6 +20,13 @@ constexpr std::array<std::string_view, std::variant_size_v<any_event>> event_nam
                                                                                    "absence_proven",
                                                                                    "destroy_failed",
                                                                                    "runtime_gone",
+                                                                                   "pause_requested",
+                                                                                   "resume_requested",
+                                                                                   "rested",
+                                                                                   "woke",
+                                                                                   "switch_failed",
+                                                                                   "renewed",
+                                                                                   "renewal_failed",
                                                                                    "progressed",
                                                                                    "writing",
                                                                                    "run_confirmed",
@@ -31,13 +38,9 @@ constexpr std::array<std::string_view, std::variant_size_v<any_event>> event_nam
 static_assert(!event_names.back().empty());
 
 constexpr std::array<std::string_view, std::variant_size_v<any_command>> command_names{
-  "authenticate", "release_auth", "provision", "look_up", "destroy",
-  "start_run",    "let_write",    "stop_run",  "record",  "finish"};
+  "authenticate", "release_auth", "provision", "look_up",  "destroy", "pause", "wake",
+  "renew",        "start_run",    "let_write", "stop_run", "record",  "finish"};
 static_assert(!command_names.back().empty());
-
-bool pushes(nested::purpose why) {
-  return why == nested::purpose::configure || why == nested::purpose::update || why == nested::purpose::restore;
-}
 
 bool claims_absence(phase p) {
   return p == phase::backing_off || p == phase::closing || p == phase::destroyed;
@@ -49,6 +52,11 @@ world::world(std::uint64_t seed, bool withdraws) : rng_(seed) {
   p_.withdraws = withdraws;
   p_.keep_failed = chance(25);
   p_.replace_lost = chance(50);
+  p_.pauses = !withdraws;
+  if (!withdraws && chance(30))
+    p_.lease = milliseconds{90'000};
+  if (chance(20))
+    p_.lives_at_most = milliseconds{600'000};
   p_.create_settles = withdraws || chance(50) ? milliseconds{0} : milliseconds{5'000};
   p_.replacements.max = static_cast<std::uint32_t>(pick(4));
   p_.reconfigures = static_cast<std::uint8_t>(pick(3));
@@ -102,6 +110,9 @@ void world::perform(const any_command& any) {
       stale_.emplace_back(event::sighted{look_up_owed_->look, look_up_owed_->present});
     look_up_owed_.reset();
     destroy_owed_.reset();
+    if (switch_owed_ && chance(50))
+      asleep_ = *switch_owed_; // given up, and done all the same
+    switch_owed_.reset();
   } else if (const auto* c = std::get_if<command::provision>(&any)) {
     if (!intents_.contains(c->number))
       broken("a create went out before its intent was durable");
@@ -121,6 +132,17 @@ void world::perform(const any_command& any) {
     if (!s_.doomed && s_.was_ready)
       broken("a runtime with work inside is destroyed without a request");
     destroy_owed_ = d->number;
+  } else if (std::holds_alternative<command::pause>(any) || std::holds_alternative<command::wake>(any)) {
+    bool falls = std::holds_alternative<command::pause>(any);
+    if (!durable_ || !durable_->open || durable_->rests != falls)
+      broken("paused or resumed before that was durable");
+    if (run_owed_)
+      broken("paused or resumed while a run is at work");
+    switch_owed_ = falls;
+  } else if (std::holds_alternative<command::renew>(any)) {
+    if (!s_.open || s_.doomed || s_.now == phase::paused)
+      broken("a lease is renewed that nobody needs");
+    renewal_owed_ = s_.number;
   } else if (const auto* r = std::get_if<command::start_run>(&any)) {
     if (run_owed_)
       broken("two runs at once against one runtime");
@@ -160,6 +182,8 @@ void world::check(const state& before, const any_event& e) {
     broken("Ready out of nowhere");
   if (serving(s_) && (s_.observed == 0 || durable_confirmed_ != s_.observed))
     broken("served without a durable confirmation of what is served");
+  if (serving(s_) && asleep_ && s_.now != before.now)
+    broken("served while it sleeps");
   if (serving(s_) && told_)
     broken("served although its server is known to be another one");
   if (serving(s_) && before.now == phase::quarantined)
@@ -173,8 +197,11 @@ void world::check(const state& before, const any_event& e) {
     takes_away_ = 0; // refused: what was to be taken away stays
   if (serving(s_) && s_.now != phase::ready && durable_confirmed_ < takes_away_)
     broken("served while an update takes something away");
+  bool old =
+    p_.lives_at_most && std::holds_alternative<event::tick>(e) && s_.why && s_.why->code == errc::lifetime_over;
+  bool proven = std::holds_alternative<event::runtime_gone>(e) || std::holds_alternative<event::switch_failed>(e);
   if (before.was_ready && !before.doomed && s_.doomed && !std::holds_alternative<event::destroy_requested>(e) &&
-      !std::holds_alternative<event::runtime_gone>(e))
+      !proven && !old)
     broken("given up with work inside");
   if (before.doomed && !s_.doomed)
     broken("came back from its end");
@@ -195,7 +222,8 @@ void world::check_truth() {
     broken("withdrawn is claimed while something of ours is in the server");
   if (p_.withdraws && written_ && !(durable_ && durable_->open && durable_->touched))
     broken("a server that is not ours was written to before that was durable");
-  bool resting = s_.now == phase::quarantined || s_.now == phase::destroyed || s_.now == phase::queued;
+  bool resting =
+    s_.now == phase::quarantined || s_.now == phase::destroyed || s_.now == phase::queued || s_.now == phase::paused;
   if (!resting && next_due(s_) == never)
     broken("nothing would ever happen again in " + std::string{name_of(s_.now)});
   if (s_.number > p_.replacements.max * 2 + 2 + durable_losses_allowed())
@@ -210,6 +238,8 @@ void world::check_resumed(const state& before) {
     broken("an accepted request to end was forgotten");
   if (s_.run <= before.run || s_.fence <= before.fence || s_.revision <= before.revision || s_.look <= before.look)
     broken("a new life uses numbers of an old one");
+  if (rests_ && !s_.doomed && s_.now != phase::pausing && s_.now != phase::paused)
+    broken("an accepted request to rest was forgotten");
   bool ours = durable_ && durable_->open && work_inside_ == durable_->number;
   if (ours && !s_.doomed && !s_.was_ready)
     broken("a new life does not know that work is inside");
@@ -225,7 +255,7 @@ void world::pass_time(instant to) {
       c.takes_effect.reset();
       alive_.insert(c.number);
       held_ = 0;
-      written_ = false;
+      written_ = asleep_ = false;
     }
 }
 
@@ -285,10 +315,39 @@ void world::answer_destroy() {
   feed(event::child_lost{child::provider_auth});
 }
 
+void world::answer_switch() {
+  bool falls = *std::exchange(switch_owed_, std::nullopt);
+  if (!alive_.contains(s_.number))
+    return feed(event::switch_failed{
+      s_.number,
+      failure{kind_ || chance(50) ? errc::runtime_lost : errc::provider_unavailable, step::ready, {}, 0, {}}});
+  bool done = kind_ || chance(70);
+  if (done && asleep_ && !falls && chance(50)) { // what wakes up is not always what fell asleep
+    held_ = 0;
+    another_ = true;
+  }
+  if (done)
+    asleep_ = falls;
+  if (kind_ || (done && chance(80)))
+    return falls ? feed(event::rested{s_.number}) : feed(event::woke{s_.number});
+  if (chance(30))
+    return feed(event::child_lost{child::provider_auth});
+  auto code = chance(20) ? errc::permission_missing : errc::provider_unavailable;
+  feed(event::switch_failed{s_.number, failure{code, step::ready, "made up", 0, {}}});
+}
+
+void world::answer_renewal() {
+  auto of = *std::exchange(renewal_owed_, std::nullopt);
+  if (kind_ || chance(60))
+    return feed(event::renewed{of});
+  if (chance(50))
+    feed(event::renewal_failed{of, failure{errc::provider_unavailable, step::ready, "made up", 0, {}}});
+}
+
 void world::answer_run() {
   auto& r = *run_owed_;
   bool mutates = pushes(r.why) || r.why == nested::purpose::withdraw;
-  if (!p_.withdraws && !alive_.contains(s_.number)) {
+  if (!p_.withdraws && (!alive_.contains(s_.number) || asleep_)) {
     auto number = r.number;
     run_owed_.reset();
     return feed(event::run_failed{number, failure{errc::nested_unreachable, step::alive, "made up", 0, {}}});
@@ -351,6 +410,7 @@ void world::answer_record() {
 
 void world::make_durable(const pending_record& record) {
   durable_ = record.kept;
+  rests_ = record.kept.rests && record.kept.open && !record.kept.doomed;
   if (record.kept.what == note::intent)
     intents_.insert(record.kept.number);
   if (record.kept.what == note::confirmed) {
@@ -370,6 +430,10 @@ bool world::answer_something() {
     possible.push_back(&world::answer_look_up);
   if (destroy_owed_)
     possible.push_back(&world::answer_destroy);
+  if (switch_owed_)
+    possible.push_back(&world::answer_switch);
+  if (renewal_owed_)
+    possible.push_back(&world::answer_renewal);
   if (run_owed_ && (run_owed_->may_write || !run_owed_->told))
     possible.push_back(&world::answer_run);
   if (!records_.empty())
@@ -383,7 +447,7 @@ bool world::answer_something() {
 }
 
 void world::meddle() {
-  switch (pick(8)) {
+  switch (pick(11)) {
     case 0:
       if (chance(50)) {
         requested_ = true; // durable before it is accepted
@@ -398,6 +462,15 @@ void world::meddle() {
         ++losses_;
         feed(event::runtime_gone{s_.number, failure{errc::runtime_exited, step::alive, "made up", 0, {}}});
       }
+      return;
+    case 7:
+      if (objection_to_rest(p_, s_).empty() && chance(50))
+        feed(event::pause_requested{});
+      return;
+    case 8:
+    case 9:
+      if (objection_to_wake(p_, s_).empty())
+        feed(event::resume_requested{});
       return;
     case 4: // the nested server restarts empty
       held_ = 0;
@@ -417,62 +490,6 @@ void world::meddle() {
       if (s_.run > 0)
         feed(event::run_confirmed{s_.run - 1, chance(50), false});
   }
-}
-
-// -- death and a new life -------------------------------------------------------------------------
-
-/// What a dead SUPERVISOR had asked for goes on without it, or not; nobody hears the answers.
-void world::lose_what_was_owed() {
-  while (!records_.empty() && chance(60)) {
-    make_durable(records_.front());
-    stale_.emplace_back(event::recorded{records_.front().revision});
-    records_.erase(records_.begin());
-  }
-  records_.clear();
-  auth_owed_ = gone_owed_ = false;
-  if (!creates_.empty())
-    creates_.back().answered = true;
-  if (look_up_owed_)
-    stale_.emplace_back(event::sighted{look_up_owed_->look, look_up_owed_->present});
-  look_up_owed_.reset();
-  if (destroy_owed_ && chance(50))
-    alive_.erase(*destroy_owed_);
-  destroy_owed_.reset();
-  if (!run_owed_)
-    return;
-  auto r = *std::exchange(run_owed_, std::nullopt);
-  stale_.emplace_back(event::run_confirmed{r.number, false, false});
-  bool mutates = pushes(r.why) || r.why == nested::purpose::withdraw;
-  if (mutates && r.may_write && (r.wrote || chance(50))) { // its last request still comes through
-    written_ = true;
-    held_ = r.wrote && pushes(r.why) && chance(30) ? r.target : 0;
-  }
-}
-
-void world::crash() {
-  lose_what_was_owed();
-  if (chance(5))
-    requested_ = true; // durable, and nobody was there to be told
-  if (chance(10))
-    ++wanted_;
-  last_push_ = {};
-  told_ = false; // whoever knew it is gone; a look tells
-  pass_time(now_ + milliseconds{static_cast<std::int64_t>(pick(1'000))});
-  state before = s_;
-  s_ = resume(p_, {durable_, wanted_, requested_, ++lives_, rng_()}, now_);
-  log_.push_back(std::string{name_of(before.now)} + " + CRASH -> " + std::string{name_of(s_.now)});
-  resumed_.insert(s_.now);
-  if (s_.update_refused)
-    takes_away_ = 0; // refused: what was to be taken away stays
-  check_resumed(before);
-  gone_owed_ = !p_.withdraws && s_.open && !s_.create_out && !alive_.contains(s_.number);
-  if (s_.now == phase::queued)
-    feed(event::started{}); // the REGISTRY has a slot for it
-}
-
-void world::answer_watch() {
-  gone_owed_ = false;
-  feed(event::runtime_gone{s_.number, failure{errc::runtime_exited, step::alive, "made up", 0, {}}});
 }
 
 bool world::step() {
@@ -504,7 +521,7 @@ bool world::comes_to_rest(int steps) {
   pass_time(now_);
   for (int i = 0; i < steps && violation_.empty(); ++i) {
     bool settled = s_.now == phase::ready && !run_owed_ && (s_.observed == s_.wanted || s_.update_refused);
-    if (finished_ || s_.now == phase::quarantined || settled)
+    if (finished_ || s_.now == phase::quarantined || s_.now == phase::paused || settled)
       return true;
     if (!answer_something()) {
       pass_time(next_due(s_));

@@ -18,6 +18,11 @@
 
 namespace nestor::supervision::model {
 
+/// Its success is a configuration that the server holds.
+inline bool pushes(nested::purpose why) {
+  return why == nested::purpose::configure || why == nested::purpose::update || why == nested::purpose::restore;
+}
+
 class world {
 public:
   world(std::uint64_t seed, bool withdraws);
@@ -77,6 +82,8 @@ private:
   void answer_create();
   void answer_look_up();
   void answer_destroy();
+  void answer_switch();
+  void answer_renewal();
   void answer_run();
   void answer_record();
   void answer_watch();
@@ -106,6 +113,8 @@ private:
   std::optional<look_up> look_up_owed_;
   std::optional<attempt> destroy_owed_;
   std::optional<run> run_owed_;
+  std::optional<bool> switch_owed_; // true: to sleep
+  std::optional<attempt> renewal_owed_;
   std::vector<pending_record> records_;
   bool gone_owed_ = false; // a resumed SUPERVISOR will hear that its runtime is gone
   pushes_alike last_push_;
@@ -124,6 +133,8 @@ private:
   run_number confirmed_run_ = 0; // latest push that the server really took
   generation held_ = 0;          // what the server holds; 0 = nothing or a mixture
   std::uint32_t losses_ = 0;     // runtimes that ended by themselves
+  bool asleep_ = false;          // the runtime
+  bool rests_ = false;           // that it shall sleep is durable
   bool another_ = false;         // it restarted after it was configured
   bool told_ = false;            // the machine heard that its server is another one
   generation takes_away_ = 0;    // latest generation that takes something away

@@ -34,6 +34,11 @@ struct destroy_sandbox {
   sandbox_id id;
   std::string of{};
 };
+/// Wants it paused, or awake again. Answered by `accepted` once that is durable; refused while it is something else.
+struct rest_sandbox {
+  sandbox_id id;
+  bool rests = true;
+};
 /// Answered by `sandbox_seen`.
 struct get_sandbox {
   sandbox_id id;
@@ -105,6 +110,11 @@ struct new_configuration {
   std::shared_ptr<const sandbox_spec> spec;
 };
 struct end_life {};
+/// Answered by `accepted`.
+struct change_rest {
+  sandbox_id id;
+  bool rests = true;
+};
 struct look_at_it {};
 struct hand_out_access {};
 
@@ -148,7 +158,16 @@ struct do_destroy {
   std::shared_ptr<const providers::runtime> gone;
   providers::labels stamp; ///< that it was created with
 };
-/// What came of it, as the lifecycle's event; `found` with `provisioned` and a present `sighted`.
+struct do_switch {
+  std::shared_ptr<const providers::runtime> what;
+  attempt number = 0;
+  bool rests = true;
+};
+struct do_renew {
+  providers::renew_order order;
+  attempt number = 0;
+};
+/// What came of it, as the lifecycle's event; `found` with `provisioned`, `woke` and a present `sighted`.
 struct provider_report {
   std::uint64_t child = 0;
   supervision::any_event what;
@@ -285,6 +304,7 @@ void dedicate(caf::actor_system_config& cfg);
   X(create_sandbox) \
   X(configure_sandbox) \
   X(destroy_sandbox) \
+  X(rest_sandbox) \
   X(get_sandbox) \
   X(list_sandboxes) \
   X(find_sandboxes) \
@@ -299,6 +319,7 @@ void dedicate(caf::actor_system_config& cfg);
   X(start_life) \
   X(new_configuration) \
   X(end_life) \
+  X(change_rest) \
   X(look_at_it) \
   X(hand_out_access) \
   X(status_changed) \
@@ -308,6 +329,7 @@ void dedicate(caf::actor_system_config& cfg);
   X(do_provision) \
   X(do_look_up) \
   X(do_destroy) \
+  X(do_switch) \
   X(provider_report) \
   X(prove_credential) \
   X(credential_proven) \

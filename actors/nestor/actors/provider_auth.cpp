@@ -5,22 +5,27 @@ namespace nestor::actors {
 using namespace supervision;
 
 provider_auth::provider_auth(self_ptr<> self, surroundings_ptr around, caf::actor_addr supervisor,
-                             const providers::account_source& account, std::uint64_t child)
+                             const providers::account_source& account, std::uint64_t child,
+                             std::optional<do_renew> errand)
     : self_(self), around_(std::move(around)), supervisor_(std::move(supervisor)), account_(account), child_(child),
-      talk_(self, around_) {
+      errand_(std::move(errand)), talk_(self, around_) {
   authenticate();
 }
 
 caf::behavior provider_auth::make_behavior() {
-  return {[this](do_provision& work) { converse(work); }, [this](do_look_up& work) { converse(work); },
-          [this](do_destroy& work) { converse(work); },   [this](credential_proven& proven) { on_proven(proven); },
-          [this](io_done& done) { talk_.hear(done); },    [this](const woken& alarm) { talk_.hear(alarm); }};
+  return {[this](do_provision& work) { converse(work); },
+          [this](do_look_up& work) { converse(work); },
+          [this](do_destroy& work) { converse(work); },
+          [this](do_switch& work) { converse(work); },
+          [this](credential_proven& proven) { on_proven(proven); },
+          [this](io_done& done) { talk_.hear(done); },
+          [this](const woken& alarm) { talk_.hear(alarm); }};
 }
 
 void provider_auth::authenticate() {
   if (!account_.plain.speaks->authenticate) { // nothing to prove: the account is as it was configured
     who_ = std::shared_ptr<const providers::account>(std::shared_ptr<void>{}, &account_.plain);
-    return report(event::authenticated{});
+    return begin_work();
   }
   self_->tell(around_->desk, prove_credential{account_.plain.name, self_->address()});
 }
@@ -28,9 +33,17 @@ void provider_auth::authenticate() {
 void provider_auth::on_proven(credential_proven& proven) {
   who_ = std::move(proven.who);
   if (who_)
-    report(event::authenticated{});
+    begin_work();
+  else if (errand_)
+    report(event::renewal_failed{errand_->number, std::move(*proven.why)});
   else
     report(event::auth_failed{std::move(*proven.why)});
+}
+
+void provider_auth::begin_work() {
+  if (errand_)
+    return converse(*errand_);
+  report(event::authenticated{});
 }
 
 void provider_auth::report(any_event what, std::shared_ptr<const providers::runtime> found) {
@@ -103,21 +116,48 @@ void provider_auth::end_twins(const providers::labels& stamp, std::function<void
     why.at = step::destroy;
     over(std::move(why));
   };
-  talk_.begin(
-    speaks.twin, who_, std::make_shared<const providers::labels>(stamp),
-    std::function{[this, stamp, over, gave_up](provider_talk::outcome_of<providers::sighting> came) {
-      if (auto* why = std::get_if<failure>(&came))
-        return gave_up(std::move(*why));
-      auto* found = std::get_if<providers::runtime>(&std::get<providers::sighting>(came));
-      if (!found)
-        return over(std::nullopt);
-      talk_.begin(account_.plain.speaks->destroy, who_, std::make_shared<const providers::runtime>(std::move(*found)),
+  talk_.begin(speaks.twin, who_, std::make_shared<const providers::labels>(stamp),
+              std::function{[this, stamp, over, gave_up](provider_talk::outcome_of<providers::sighting> came) {
+                if (auto* why = std::get_if<failure>(&came))
+                  return gave_up(std::move(*why));
+                auto* found = std::get_if<providers::runtime>(&std::get<providers::sighting>(came));
+                if (!found)
+                  return over(std::nullopt);
+                talk_.begin(
+                  account_.plain.speaks->destroy, who_, std::make_shared<const providers::runtime>(std::move(*found)),
                   std::function{[this, stamp, over, gave_up](provider_talk::outcome_of<providers::absent> ended) {
                     if (auto* why = std::get_if<failure>(&ended))
                       return gave_up(std::move(*why));
                     end_twins(stamp, over);
                   }});
-    }});
+              }});
+}
+
+void provider_auth::converse(do_switch& work) {
+  if (work.rests) {
+    return talk_.begin(account_.plain.speaks->pause, who_, work.what,
+                       std::function{[this, number = work.number](provider_talk::outcome_of<providers::paused> came) {
+                         if (auto* why = std::get_if<failure>(&came))
+                           return doubt(*why), report(event::switch_failed{number, std::move(*why)});
+                         report(event::rested{number});
+                       }});
+  }
+  talk_.begin(account_.plain.speaks->resume, who_, work.what,
+              std::function{[this, number = work.number](provider_talk::outcome_of<providers::runtime> came) {
+                if (auto* why = std::get_if<failure>(&came))
+                  return doubt(*why), report(event::switch_failed{number, std::move(*why)});
+                report(event::woke{number},
+                       std::make_shared<providers::runtime>(std::move(std::get<providers::runtime>(came))));
+              }});
+}
+
+void provider_auth::converse(const do_renew& work) {
+  talk_.begin(account_.plain.speaks->renew, who_, std::make_shared<const providers::renew_order>(work.order),
+              std::function{[this, number = work.number](provider_talk::outcome_of<providers::renewed> came) {
+                if (auto* why = std::get_if<failure>(&came))
+                  return doubt(*why), report(event::renewal_failed{number, std::move(*why)});
+                report(event::renewed{number});
+              }});
 }
 
 } // namespace nestor::actors

@@ -29,6 +29,7 @@ caf::behavior sandbox_registry::make_behavior() {
   return {[this](create_sandbox& request) { return on_create(request); },
           [this](configure_sandbox& request) { return on_configure(request); },
           [this](const destroy_sandbox& request) { return on_destroy(request); },
+          [this](const rest_sandbox& request) { return on_rest(request); },
           [this](const get_sandbox& request) { return on_get(request); },
           [this](const get_access& request) { return on_access(request); },
           [this](list_sandboxes) {
@@ -335,6 +336,17 @@ caf::result<accepted> sandbox_registry::on_destroy(const destroy_sandbox& reques
   pending_.emplace(ticket, pending_change{request.id, matter::ends, nullptr, nullptr, answer});
   around_->journal->unwant(request.id, {self_->address(), ticket});
   return answer.result();
+}
+
+caf::result<accepted> sandbox_registry::on_rest(const rest_sandbox& request) {
+  auto found = sandboxes_.find(request.id);
+  if (found == sandboxes_.end())
+    return refused(errc::not_found, request.id.text);
+  if (found->second.last || found->second.unwanted)
+    return refused(errc::conflict, found->second.last ? "the sandbox has ended" : "its end was requested");
+  if (!found->second.supervisor)
+    return refused(errc::conflict, "the sandbox is Unknown: its supervisor is being restarted");
+  return self_->pass_on<accepted>(found->second.supervisor, change_rest{request.id, request.rests});
 }
 
 caf::result<sandbox_seen> sandbox_registry::on_get(const get_sandbox& request) {

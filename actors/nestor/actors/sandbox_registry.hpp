@@ -71,6 +71,7 @@ private:
   caf::result<accepted> on_create(create_sandbox& request);
   caf::result<accepted> on_configure(configure_sandbox& request);
   caf::result<accepted> on_destroy(const destroy_sandbox& request);
+  caf::result<accepted> on_rest(const rest_sandbox& request);
   caf::result<sandbox_seen> on_get(const get_sandbox& request);
   caf::result<access> on_access(const get_access& request);
   sandbox_list on_find(const find_sandboxes& request) const;

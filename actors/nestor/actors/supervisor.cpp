@@ -26,6 +26,10 @@ policy policy_of(const sandbox_spec& spec, const providers::provider& provider) 
   p.keep_failed = spec.policy.failing == on_failure::keep;
   p.replace_lost = spec.policy.losing == on_loss::replace;
   p.withdraws = provider.undo == providers::compensation::withdraw;
+  p.pauses = provider.can.pauses;
+  if (provider.can.leases)
+    p.lease = spec.policy.lease;
+  p.lives_at_most = spec.policy.max_lifetime;
   return p;
 }
 
@@ -52,8 +56,9 @@ supervisor::supervisor(self_ptr<> self, surroundings_ptr around, caf::actor_addr
 /// However it ended, its children end with it. What PROVIDER_AUTH asked for is looked for by the next SUPERVISOR; a
 /// CONFIGURATOR's request must come back before another one may go out.
 supervisor::~supervisor() {
-  if (auth_)
-    caf::anon_send_exit(auth_, caf::exit_reason::kill);
+  for (const auto* each : {&auth_, &renewer_})
+    if (*each)
+      caf::anon_send_exit(*each, caf::exit_reason::kill);
   if (!configurator_)
     return;
   tell_from_outside(configurator_, wind_down{});
@@ -76,6 +81,7 @@ supervisor::make_behavior() { // what may throw happens here: in the constructor
             feed(event::configuration_changed{wanted.number, removing});
           },
           [this](end_life) { feed(event::destroy_requested{}); },
+          [this](const change_rest& wish) { return on_change_rest(wish); },
           [this](look_at_it) {
             return sandbox_seen{view(), std::nullopt};
           },
@@ -89,6 +95,7 @@ supervisor::make_behavior() { // what may throw happens here: in the constructor
           [this](const run_step& word) { on_run_step(word); },
           [this](const journal_done& done) {
             done.durable ? feed(event::recorded{done.ticket}) : feed(event::record_failed{done.ticket});
+            answer_rest();
           },
           [this](wanted_loaded& loaded) { on_loaded(loaded); },
           [this](process_gone& gone) { on_process_gone(gone); },
@@ -101,7 +108,7 @@ supervisor::make_behavior() { // what may throw happens here: in the constructor
 }
 
 void supervisor::handle_exit(const caf::exit_msg& msg) {
-  for (auto* each : {&configurator_, &auth_})
+  for (auto* each : {&configurator_, &auth_, &renewer_})
     if (*each)
       self_->send_exit(std::exchange(*each, nullptr), caf::exit_reason::user_shutdown);
   self_->quit(msg.reason);
@@ -120,6 +127,8 @@ void supervisor::go_on(const earlier_lives& before) {
     strength_ = last->strength;
     configured_since_ = last->configured_since;
     provisioned_at_ = last->provisioned_at;
+    if (provisioned_at_.ms != 0)
+      left.age = milliseconds{std::max<std::int64_t>(around_->clock->wall().ms - provisioned_at_.ms, 0)};
     runtime_ = last->runtime;
     holds_ = last->holds;
   }
@@ -167,7 +176,7 @@ void supervisor::arm() {
 
 void supervisor::perform(const command::authenticate&) {
   auto child = ++auth_child_;
-  auth_ = spawn<provider_auth>(self_, around_, self_->address(), *account_, child);
+  auth_ = spawn<provider_auth>(self_, around_, self_->address(), *account_, child, std::nullopt);
   self_->on_down(auth_, [this, child](const caf::error&) {
     if (child != auth_child_ || !auth_)
       return;
@@ -198,6 +207,23 @@ void supervisor::perform(const command::look_up& c) {
 void supervisor::perform(const command::destroy& c) {
   if (auth_)
     self_->tell(auth_, do_destroy{runtime_, {around_->journal->installation(), id_, c.number}});
+}
+
+void supervisor::perform(const command::pause& c) {
+  if (auth_)
+    self_->tell(auth_, do_switch{runtime_, c.number, true});
+}
+
+void supervisor::perform(const command::wake& c) {
+  if (auth_)
+    self_->tell(auth_, do_switch{runtime_, c.number, false});
+}
+
+void supervisor::perform(const command::renew& c) {
+  if (renewer_) // asked long ago: it hangs
+    self_->send_exit(renewer_, caf::exit_reason::kill);
+  renewer_ = spawn<provider_auth>(self_, around_, self_->address(), *account_, 0,
+                                  do_renew{{*runtime_, *policy_.lease}, c.number});
 }
 
 void supervisor::perform(const command::start_run& c) {
@@ -246,6 +272,12 @@ providers::provision_order supervisor::order_for(attempt number) {
 }
 
 void supervisor::on_provider_report(provider_report& report) {
+  if (std::holds_alternative<event::renewed>(report.what) ||
+      std::holds_alternative<event::renewal_failed>(report.what)) {
+    if (renewer_)
+      self_->send_exit(std::exchange(renewer_, nullptr), caf::exit_reason::user_shutdown);
+    return feed(report.what);
+  }
   bool current = report.child == auth_child_ && auth_;
   const auto* came = std::get_if<event::provisioned>(&report.what); // fenced by its attempt: it may come late
   const auto* seen = std::get_if<event::sighted>(&report.what);
@@ -254,6 +286,8 @@ void supervisor::on_provider_report(provider_report& report) {
   bool fresh = came ? came->of == machine_.number : seen && seen->look == machine_.look;
   if (report.found && fresh && machine_.create_out)
     own(std::move(report.found), machine_.number);
+  if (report.found && std::holds_alternative<event::woke>(report.what))
+    runtime_ = std::move(report.found); // where it is now, and what it wants to see
   feed(report.what);
 }
 

@@ -50,6 +50,9 @@ private:
   void perform(const supervision::command::provision& c);
   void perform(const supervision::command::look_up& c);
   void perform(const supervision::command::destroy& c);
+  void perform(const supervision::command::pause& c);
+  void perform(const supervision::command::wake& c);
+  void perform(const supervision::command::renew& c);
   void perform(const supervision::command::start_run& c);
   void perform(const supervision::command::let_write& c);
   void perform(const supervision::command::stop_run& c);
@@ -81,6 +84,8 @@ private:
   [[nodiscard]] std::shared_ptr<sandbox_view> view() const;
   void on_process_gone(process_gone& gone);
   void on_access(promise<access> answer);
+  caf::result<accepted> on_change_rest(const change_rest& wish);
+  void answer_rest();
   void show_steps(supervision::phase before, const supervision::any_event& e);
 
   self_ptr<> self_;
@@ -93,10 +98,12 @@ private:
   supervision::state machine_;
 
   caf::actor auth_;
+  caf::actor renewer_; ///< a PROVIDER_AUTH on one errand
   caf::actor configurator_;
   std::uint64_t auth_child_ = 0;     ///< number of the current PROVIDER_AUTH
   bool configurator_ending_ = false; ///< asked to wind down; the next run waits for its end
   std::optional<supervision::command::start_run> next_run_;
+  std::unique_ptr<promise<accepted>> rest_asked_; ///< answered once it is durable
 
   std::shared_ptr<const providers::runtime> runtime_;
   std::shared_ptr<const nested::delivery> holds_;        ///< what the nested server is known to hold or may hold

@@ -76,6 +76,9 @@ void supervisor::show_steps(phase before, const any_event& e) {
     case phase::restoring:
     case phase::unreachable:
     case phase::quarantined:
+    case phase::pausing:
+    case phase::paused:
+    case phase::resuming:
     case phase::count_: return;
   }
 }
@@ -118,6 +121,32 @@ std::shared_ptr<sandbox_view> supervisor::view() const {
   shown->timeline = timeline_;
   shown->why = machine_.why;
   return shown;
+}
+
+/// What is accepted is durable first. Asked for what is so already, it is as good as done.
+caf::result<accepted> supervisor::on_change_rest(const change_rest& wish) {
+  auto objection = wish.rests ? objection_to_rest(policy_, machine_) : objection_to_wake(policy_, machine_);
+  if (objection.empty() && rest_asked_)
+    objection = "another such request is being made durable";
+  if (!objection.empty()) {
+    auto code = !policy_.pauses ? errc::capability_missing : errc::conflict;
+    return accepted{id_, 0, failure{code, step::ready, std::string{objection}, 0, {}}};
+  }
+  rest_asked_ = std::make_unique<promise<accepted>>(self_);
+  auto answer = rest_asked_->result();
+  if (wish.rests != machine_.rests || machine_.now == phase::unreachable)
+    wish.rests ? feed(event::pause_requested{}) : feed(event::resume_requested{});
+  answer_rest();
+  return answer;
+}
+
+void supervisor::answer_rest() {
+  if (!rest_asked_ || (machine_.awaited != 0 && !machine_.doomed))
+    return;
+  auto asked = std::exchange(rest_asked_, nullptr);
+  if (machine_.doomed)
+    return asked->deliver(accepted{id_, 0, failure{errc::conflict, step::ready, "it is being destroyed", 0, {}}});
+  asked->deliver(accepted{id_, machine_.wanted, std::nullopt});
 }
 
 void supervisor::on_access(promise<access> answer) {

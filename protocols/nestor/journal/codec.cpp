@@ -125,7 +125,8 @@ void fields(A& a, T& x) {
 namespace supervision {
 template <class A, any_of<memo> T>
 void fields(A& a, T& x) {
-  a(x.what, x.number, x.open, x.create_out, x.touched, x.doomed, x.refused, x.replaced, x.wanted, x.observed, x.why);
+  a(x.what, x.number, x.open, x.create_out, x.touched, x.doomed, x.refused, x.rests, x.replaced, x.wanted, x.observed,
+    x.why);
 }
 } // namespace supervision
 

@@ -469,7 +469,7 @@ const provider& daytona_provider() {
   static const provider self{
     .kind = "daytona",
     .summary = "Daytona sandboxes; runtime.image is a snapshot, or an image to build",
-    .can = {.command = true, .image = true, .resources = true, .enumerates = true},
+    .can = {.command = true, .image = true, .resources = true, .enumerates = true, .pauses = true, .leases = true},
     .undo = compensation::destroy,
     .create_settles = settles,
     .provision_within = build_starts_within + ends_within + held_call_within,

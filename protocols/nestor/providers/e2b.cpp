@@ -474,7 +474,7 @@ const provider& e2b_provider() {
   static const provider self{
     .kind = "e2b",
     .summary = "E2B sandboxes; runtime.image is a template",
-    .can = {.command = true, .image = true, .enumerates = true},
+    .can = {.command = true, .image = true, .enumerates = true, .pauses = true, .leases = true},
     .undo = compensation::destroy,
     .create_settles = settles,
     .provision_within = create_call_within + start_within + end_within + 2 * call_within,

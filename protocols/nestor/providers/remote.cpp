@@ -296,7 +296,7 @@ const provider& remote_provider() {
   static const provider self{
     .kind = "remote",
     .summary = "a runtime API (/start, /sessions, /stop); cannot list, so audits cover known ids only",
-    .can = {.command = true, .image = true},
+    .can = {.command = true, .image = true, .pauses = true},
     .undo = compensation::destroy,
     .create_settles = settles,
     .provision_within = start_call_within + ready_within + end_within + 2 * call_within,

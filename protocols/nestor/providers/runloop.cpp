@@ -546,7 +546,7 @@ const provider& runloop_provider() {
   static const provider self{
     .kind = "runloop",
     .summary = "Runloop devboxes; runtime.image is a blueprint or a snapshot",
-    .can = {.command = true, .image = true, .resources = true, .enumerates = true},
+    .can = {.command = true, .image = true, .resources = true, .enumerates = true, .pauses = true, .leases = true},
     .undo = compensation::destroy,
     .create_settles = settles,
     .provision_within = boots_within + ends_within + static_cast<int>(2 + living.size()) * call_within,

@@ -241,7 +241,7 @@ bool honours(const providers::provider& who, field_needs what) {
     case field_needs::rents: return who.undo == providers::compensation::destroy;
     case field_needs::adopts: return who.undo == providers::compensation::withdraw;
     case field_needs::leases: return who.can.leases;
-    case field_needs::pauses: return who.can.pauses;
+    case field_needs::activity: return false; // no provider tells whether somebody uses a runtime
   }
   return false;
 }

@@ -43,7 +43,7 @@ struct field_type {
 };
 
 /// What a provider must be able to do for the field to mean something.
-enum class field_needs : std::uint8_t { any, command, image, resources, rents, adopts, leases, pauses };
+enum class field_needs : std::uint8_t { any, command, image, resources, rents, adopts, leases, activity };
 
 struct spec_field {
   std::string_view path; ///< `*` for a name of the user's choice

@@ -37,6 +37,26 @@ truth absent_of(const supervision::state& s) {
   return s.create_out ? truth::unknown : truth::no;
 }
 
+truth paused_of(const supervision::state& s) {
+  if (s.now == phase::pausing || s.now == phase::resuming)
+    return truth::unknown;
+  return as_truth(s.now == phase::paused);
+}
+
+truth leased_of(const supervision::state& s, const supervision::policy& p) {
+  if (!p.lease || !s.open)
+    return truth::no;
+  return s.leased ? truth::yes : truth::unknown;
+}
+
+std::string_view lease_reason(const supervision::state& s, const supervision::policy& p) {
+  if (p.withdraws)
+    return "not_ours";
+  if (!p.lease)
+    return "no_lease";
+  return s.leased ? "renewed" : "renewal_failed";
+}
+
 json failure_json(const failure& f) {
   json out{{"code", name_of(f.code)}, {"step", name_of(f.at)},     {"message", row_of(f.code).title},
            {"cause", f.cause},        {"retryable", retryable(f)}, {"remedy", row_of(f.code).remedy}};
@@ -77,6 +97,9 @@ status status_of(const supervision::state& s) {
     case phase::ready: return status::ready;
     case phase::unreachable: return status::unknown;
     case phase::quarantined: return status::quarantined;
+    case phase::pausing: return status::updating;
+    case phase::paused: return status::paused;
+    case phase::resuming: return status::starting;
     case phase::withdrawing: return s.tries >= withdraw_tries_shown ? status::quarantined : status::destroying;
     case phase::destroying:
     case phase::closing: return status::destroying;
@@ -101,8 +124,8 @@ std::vector<condition> conditions_of(const supervision::state& s, const supervis
     {"Ready", ready, ready == truth::yes ? std::string_view{"configured"} : reason, serving ? std::string{} : message},
     {"Updated", updated, s.update_refused ? reason : supervision::name_of(s.now),
      s.update_refused ? message : std::string{}},
-    {"Paused", truth::no, "not_paused", {}},
-    {"Leased", truth::no, p.withdraws ? std::string_view{"not_ours"} : std::string_view{"no_lease"}, {}},
+    {"Paused", paused_of(s), s.rests || s.now == phase::resuming ? reason : std::string_view{"not_paused"}, {}},
+    {"Leased", leased_of(s, p), lease_reason(s, p), {}},
     {"Quarantined", as_truth(quarantined), reason, quarantined ? message : std::string{}},
     {"Absent", absent_of(s), s.obstacle ? name_of(*s.obstacle) : supervision::name_of(s.now), {}},
   };

@@ -171,6 +171,15 @@ void confirming(turn t, const any_event& e) {
   t.ignore();
 }
 
+/// It was confirmed, and is served or was until it went out of sight.
+bool changes_rest(turn t, const any_event& e) {
+  if (as<event::pause_requested>(e))
+    return t.fall_asleep(), true;
+  if (as<event::resume_requested>(e)) // it may sleep without our knowing: a pause that was given up came through
+    return t.s.now == phase::unreachable ? (t.stop_run(), t.wake_up(), true) : true;
+  return false;
+}
+
 void ready(turn t, const any_event& e) {
   auto probe_result = [&](auto&& proceed) {
     t.end_run();
@@ -182,6 +191,8 @@ void ready(turn t, const any_event& e) {
     t.due(timer::probe) = never;
     t.s.observed != t.s.wanted && !t.s.update_refused ? t.update() : t.restore();
   };
+  if (changes_rest(t, e))
+    return;
   if (as<event::configuration_changed>(e)) {
     t.stop_run();
     t.s.reconfigures = 0;
@@ -218,6 +229,8 @@ void unreachable(turn t, const any_event& e) {
       return t.update();
     return t.s.observed != 0 ? t.restore() : t.configure();
   };
+  if (changes_rest(t, e))
+    return;
   if (const auto* x = as<event::progressed>(e); x && t.is_current(x->of))
     return t.heard_from(*x);
   if (const auto* x = as<event::run_confirmed>(e); x && t.is_current(x->of)) {
@@ -344,6 +357,22 @@ void on_destroy(turn t) {
   t.tear_down();
 }
 
+/// The specification asked for it: as if a person had.
+void on_life_over(turn t) {
+  if (t.s.doomed)
+    return;
+  t.s.why = failure{errc::lifetime_over,
+                    step_of(t.s.now),
+                    "policy.max_lifetime: " + std::to_string(t.p.lives_at_most->count()) + " ms have passed",
+                    0,
+                    {}};
+  t.s.requested = t.s.doomed = true;
+  t.due(timer::overall) = never;
+  if (t.s.open)
+    t.record(note::doomed);
+  t.tear_down();
+}
+
 void on_overall(turn t) {
   if (t.s.now == phase::queued)
     return t.give_up(failure{errc::queue_timeout,
@@ -371,6 +400,9 @@ void dispatch(turn t, const any_event& e) {
     case phase::ready: return ready(t, e);
     case phase::unreachable: return unreachable(t, e);
     case phase::quarantined: return quarantined(t, e);
+    case phase::pausing:
+    case phase::resuming: return switching(t, e);
+    case phase::paused: return paused(t, e);
     case phase::destroying: return destroying(t, e);
     case phase::withdrawing: return withdrawing(t, e);
     case phase::backing_off: return backing_off(t, e);
@@ -401,8 +433,22 @@ void feed(const policy& p, state& s, const any_event& e, instant now, std::vecto
       return t.ignore();
     return t.lost(x->why);
   }
-  if (as<event::tick>(e) && t.passed(timer::overall))
-    on_overall(t);
+  if (const auto* x = as<event::renewed>(e))
+    return x->of == s.number && s.open && !s.doomed ? t.keep_lease() : t.ignore();
+  if (const auto* x = as<event::renewal_failed>(e)) {
+    if (x->of != s.number || !s.open)
+      return t.ignore();
+    s.leased = false; // asked again in time
+    return;
+  }
+  if (as<event::tick>(e)) {
+    if (t.passed(timer::overall))
+      on_overall(t);
+    if (t.passed(timer::life))
+      on_life_over(t);
+    if (t.passed(timer::lease))
+      t.renew();
+  }
   dispatch(t, e);
 }
 
@@ -432,6 +478,9 @@ std::string_view inconsistency(const state& s) {
     return "both children are at work";
   if (s.now == phase::ready && (s.observed == 0 || !s.was_ready || s.dirty || s.doubted))
     return "Ready without a confirmation";
+  bool asleep = s.now == phase::pausing || s.now == phase::paused || s.now == phase::resuming;
+  if (asleep && (!s.open || s.running || s.doomed || s.rests == (s.now == phase::resuming)))
+    return "it rests while something else is done with it";
   if (s.now == phase::destroyed && !s.doomed)
     return "destroyed without being doomed";
   return {};
@@ -451,7 +500,10 @@ step step_of(phase p) {
     case phase::confirming:
     case phase::ready:
     case phase::unreachable:
-    case phase::quarantined: return step::ready;
+    case phase::quarantined:
+    case phase::pausing:
+    case phase::paused:
+    case phase::resuming: return step::ready;
     case phase::destroying:
     case phase::withdrawing: return step::destroy;
     case phase::closing:
@@ -463,16 +515,17 @@ step step_of(phase p) {
 
 std::string_view name_of(phase p) {
   constexpr std::array<std::string_view, static_cast<std::size_t>(phase::count_)> names{
-    "queued",     "authenticating", "intending",   "provisioning", "settling",    "configuring",
-    "updating",   "restoring",      "confirming",  "ready",        "unreachable", "quarantined",
-    "destroying", "withdrawing",    "backing_off", "closing",      "destroyed"};
+    "queued",    "authenticating", "intending",   "provisioning", "settling",    "configuring", "updating",
+    "restoring", "confirming",     "ready",       "unreachable",  "quarantined", "pausing",     "paused",
+    "resuming",  "destroying",     "withdrawing", "backing_off",  "closing",     "destroyed"};
   static_assert(!names.back().empty());
   return names.at(static_cast<std::size_t>(p));
 }
 
 std::string_view name_of(note n) {
   constexpr std::array<std::string_view, static_cast<std::size_t>(note::count_)> names{
-    "intent", "runtime", "touched", "confirmed", "quarantined", "doomed", "absent", "closed"};
+    "intent", "runtime",  "touched", "confirmed", "quarantined", "pausing",
+    "paused", "resuming", "doomed",  "absent",    "closed"};
   static_assert(!names.back().empty());
   return names.at(static_cast<std::size_t>(n));
 }

@@ -16,6 +16,10 @@
 //   is quarantined, a server that does not answer is asked without limit, and only a request or the provider's proof
 //   ends the runtime.
 //
+//   Rest. A person may have it paused while it is served, and resumed. What was asked for is durable before it is done,
+//   and is repeated until it is; what comes back is read back, like everything that was out of sight, before it is
+//   served. A lease is renewed beside all that while there is a runtime that is awake.
+//
 //   The races it exists to survive: a destroy while a create is out (the answer we are still owed may bring a runtime);
 //   a create whose answer never comes (looked for until it settles, never created twice); answers of children that were
 //   given up (fenced by run and attempt, ignored and counted); a configuration that changes at any moment; a runtime
@@ -54,6 +58,9 @@ enum class phase : std::uint8_t {
   ready,
   unreachable, ///< was Ready; the server does not answer; asked without limit
   quarantined, ///< the runtime is kept, nothing is served
+  pausing,     ///< a person wants it to rest: that is being recorded, then done
+  paused,
+  resuming,    ///< … and to wake up
   destroying,  ///< the runtime is being ended
   withdrawing, ///< what was written is being taken back (providers that do not own the server)
   backing_off, ///< absence is proven; the next attempt waits
@@ -72,6 +79,8 @@ enum class timer : std::uint8_t {
   retry,   ///< do again what failed
   settle,  ///< an unknown create counts as absent after that, if it is still not found
   probe,   ///< look at a Ready sandbox
+  lease,   ///< have the provider wait longer before it ends the runtime
+  life,    ///< it has lived as long as it may
   count_
 };
 
@@ -82,6 +91,9 @@ enum class note : std::uint8_t {
   touched,     ///< a server that is not ours is written to once this is durable
   confirmed,   ///< a generation is served once this is durable
   quarantined, ///< the runtime is kept, not served
+  pausing,     ///< the runtime is paused once this is durable
+  paused,      ///< it is
+  resuming,    ///< the runtime is resumed once this is durable
   doomed,      ///< it was given up; its runtime ends
   absent,      ///< nothing is left of the latest create
   closed,      ///< … and no other follows
@@ -98,6 +110,7 @@ struct memo {
   bool touched = false;               ///< its nested server, which is not ours, may hold something of ours
   bool doomed = false;                ///< it will end and not come back
   bool refused = false;               ///< `wanted` was refused; `observed` was restored
+  bool rests = false;                 ///< a person wants it paused
   std::uint8_t replaced = 0;          ///< replacements spent
   generation wanted = 0;              ///< when this was written
   generation observed = 0;            ///< confirmed on this runtime; 0 = none
@@ -144,6 +157,25 @@ struct runtime_gone {
   attempt of;
   failure why;
 }; ///< the provider proves, unasked, that it ended
+struct pause_requested {};
+struct resume_requested {};
+struct rested {
+  attempt of;
+};
+struct woke {
+  attempt of;
+};
+struct switch_failed {
+  attempt of;
+  failure why;
+}; ///< pausing or resuming it did not work
+struct renewed {
+  attempt of;
+};
+struct renewal_failed {
+  attempt of;
+  failure why;
+};
 struct progressed {
   run_number of;
   step at;
@@ -175,9 +207,10 @@ struct tick {}; ///< some deadline passed
 using any_event =
   std::variant<event::enqueued, event::started, event::authenticated, event::auth_failed, event::recorded,
                event::record_failed, event::provisioned, event::provision_failed, event::sighted, event::look_up_failed,
-               event::absence_proven, event::destroy_failed, event::runtime_gone, event::progressed, event::writing,
-               event::run_confirmed, event::run_failed, event::child_lost, event::configuration_changed,
-               event::destroy_requested, event::tick>;
+               event::absence_proven, event::destroy_failed, event::runtime_gone, event::pause_requested,
+               event::resume_requested, event::rested, event::woke, event::switch_failed, event::renewed,
+               event::renewal_failed, event::progressed, event::writing, event::run_confirmed, event::run_failed,
+               event::child_lost, event::configuration_changed, event::destroy_requested, event::tick>;
 
 // -- commands -------------------------------------------------------------------------------------
 namespace command {
@@ -193,6 +226,15 @@ struct look_up {
 struct destroy {
   attempt number;
 };
+struct pause {
+  attempt number;
+};
+struct wake {
+  attempt number;
+};
+struct renew {
+  attempt number;
+}; ///< on its own: whatever PROVIDER_AUTH is at work with goes on
 struct start_run {
   nested::purpose why;
   run_number number;
@@ -212,9 +254,9 @@ struct record {
 struct finish {}; ///< nothing is left to do, ever
 } // namespace command
 
-using any_command =
-  std::variant<command::authenticate, command::release_auth, command::provision, command::look_up, command::destroy,
-               command::start_run, command::let_write, command::stop_run, command::record, command::finish>;
+using any_command = std::variant<command::authenticate, command::release_auth, command::provision, command::look_up,
+                                 command::destroy, command::pause, command::wake, command::renew, command::start_run,
+                                 command::let_write, command::stop_run, command::record, command::finish>;
 
 // -- policy and state -----------------------------------------------------------------------------
 /// Fixed for a sandbox. The machine's own limits are in internal/turn.hpp.
@@ -225,11 +267,14 @@ struct policy {
   milliseconds create_settles{0}; ///< the provider's
   milliseconds provision_within{10'000};
   milliseconds destroy_within{10'000};
+  std::optional<milliseconds> lease;         ///< the provider ends the runtime that much after the latest renewal
+  std::optional<milliseconds> lives_at_most; ///< from its first runtime on
   intensity_limit replacements{};
   std::uint8_t reconfigures = 2; ///< restarts of the configuration on one runtime
   bool keep_failed = false;      ///< policy.on_failure: keep
   bool replace_lost = false;     ///< policy.on_loss: replace
   bool withdraws = false;        ///< the provider's compensation is `withdraw`
+  bool pauses = false;           ///< the provider can
 };
 
 constexpr instant never{std::numeric_limits<std::int64_t>::max()};
@@ -241,6 +286,7 @@ struct state {
   generation wanted = 1;
   bool requested = false; ///< a person asked for its end
   bool doomed = false;    ///< it will end and not come back
+  bool rests = false;     ///< a person wants it paused
 
   // what we own, or may come to own
   attempt number = 0;      ///< the latest create, counted from 1
@@ -261,6 +307,7 @@ struct state {
   std::uint64_t revision = 0;  ///< latest record written
   std::uint64_t awaited = 0;   ///< record that must be durable before going on; 0 = none
   std::uint64_t touch = 0;     ///< record that must be durable before the run may write; 0 = none
+  bool leased = false;         ///< the latest renewal was granted
 
   // what was confirmed
   generation observed = 0;     ///< confirmed and durable; 0 = none
@@ -279,7 +326,7 @@ struct state {
   std::uint64_t seed = 1;
   std::uint64_t ignored = 0; ///< events that came too late or made no sense
 
-  std::array<instant, static_cast<std::size_t>(timer::count_)> due{never, never, never, never, never};
+  std::array<instant, static_cast<std::size_t>(timer::count_)> due{never, never, never, never, never, never, never};
   std::optional<failure> why;   ///< the latest failure that matters to a person
   std::optional<errc> obstacle; ///< what keeps what is repeated from succeeding
 };
@@ -292,6 +339,10 @@ instant next_due(const state& s);
 
 /// Fields that contradict one another; empty when consistent. Checked by the model test after every event.
 std::string_view inconsistency(const state& s);
+
+/// Why it cannot be paused or resumed now; empty when it can, or is already.
+std::string_view objection_to_rest(const policy& p, const state& s);
+std::string_view objection_to_wake(const policy& p, const state& s);
 
 /// Access may be handed out now.
 bool serving(const state& s);

@@ -12,9 +12,18 @@ phase of_nothing_owned(const state& s) {
   return s.doomed ? phase::closing : phase::backing_off;
 }
 
+/// Where one goes on that was served, and that nobody watched for a while.
+phase phase_out_of_sight(const memo& m) {
+  if (m.rests)
+    return m.what == note::paused ? phase::paused : phase::pausing;
+  return m.what == note::resuming ? phase::resuming : phase::unreachable;
+}
+
 /// The runtime is there, or was when the record was written.
 void take_over(const policy& p, state& s, const memo& m, instant now) {
   s.open = true;
+  if (p.lease && !s.doomed)
+    s.due[static_cast<std::size_t>(timer::lease)] = now; // how much is left of it is not known
   s.observed = m.observed;
   s.was_ready = m.observed != 0;
   s.update_refused = m.refused && m.wanted == s.wanted;
@@ -30,9 +39,13 @@ void take_over(const policy& p, state& s, const memo& m, instant now) {
     s.lapsed = s.was_ready;
     s.due[static_cast<std::size_t>(timer::retry)] = never;
   } else if (s.was_ready) {
-    s.now = phase::unreachable; // until it answers
     s.dirty = s.lapsed = newer; // a push of the newer one may have begun
     s.doubted = !newer;         // or one of the same
+    s.now = phase_out_of_sight(m);
+    s.rests = m.rests;
+    s.tries = m.rests ? 1 : 0; // its pause may have been tried
+    if (s.now == phase::paused)
+      s.due[static_cast<std::size_t>(timer::retry)] = never;
   } else {
     s.now = phase::configuring;
     s.dirty = true;
@@ -48,7 +61,7 @@ state resume(const policy& p, const left_behind& r, instant now) {
   s.run = s.fence = s.look = s.revision = std::uint64_t{r.lives} << numbers_of_one_life;
   s.seed = r.seed;
   s.wanted = r.wanted;
-  s.requested = r.unwanted;
+  s.requested = r.unwanted || (r.last && r.last->why && r.last->why->code == errc::lifetime_over);
   s.doomed = r.unwanted || (r.last && r.last->doomed);
   if (!r.last && !s.doomed) {
     due(s, timer::overall) = now + p.queue_within;
@@ -61,6 +74,8 @@ state resume(const policy& p, const left_behind& r, instant now) {
   for (int spent = 0; spent < m.replaced; ++spent)
     s.replacements.admit(p.replacements, now); // as if just spent: it outlives no clock when exactly
   due(s, timer::retry) = now;                  // the first tick goes on
+  if (p.lives_at_most && r.age && !s.doomed)
+    due(s, timer::life) = now + std::max(*p.lives_at_most - *r.age, 0ms);
   if (!m.open) {
     s.now = of_nothing_owned(s);
     if (!s.doomed)

@@ -14,12 +14,13 @@ namespace nestor::supervision {
 
 /// What is known of a sandbox whose SUPERVISOR is gone.
 struct left_behind {
-  std::optional<memo> last; ///< of the latest durable record; empty: nothing was ever recorded
-  generation wanted = 1;    ///< the newest durable one
-  bool unwanted = false;    ///< its end was requested, durably
-  std::uint32_t lives = 1;  ///< SUPERVISORs it had: more than any earlier `resume` of it was told
-  std::uint64_t seed = 1;   ///< of its jitter
-  bool restarted = false;   ///< it ended with its process, and not by itself
+  std::optional<memo> last;          ///< of the latest durable record; empty: nothing was ever recorded
+  generation wanted = 1;             ///< the newest durable one
+  bool unwanted = false;             ///< its end was requested, durably
+  std::uint32_t lives = 1;           ///< SUPERVISORs it had: more than any earlier `resume` of it was told
+  std::uint64_t seed = 1;            ///< of its jitter
+  bool restarted = false;            ///< it ended with its process, and not by itself
+  std::optional<milliseconds> age{}; ///< it has had a runtime for at least that long; empty: never
 };
 
 /// The machine to go on with; feed it a `tick` and it does. Nothing recorded and still wanted: a new one, queued.

@@ -27,6 +27,7 @@ memo turn::memo_of(note what) const {
   m.wanted = s.wanted;
   m.observed = what == note::confirmed ? s.run_target : s.observed;
   m.refused = s.update_refused && m.observed != s.wanted;
+  m.rests = s.rests;
   if (s.why && (m.refused || m.doomed || what == note::quarantined))
     m.why = std::make_shared<const failure>(*s.why);
   return m;
@@ -155,6 +156,9 @@ void turn::own() { // the runtime is there
   s.tries = s.reconfigures = 0;
   s.dirty = s.lapsed = s.was_ready = false;
   s.observed = 0;
+  keep_lease();
+  if (p.lives_at_most && due(timer::life) == never)
+    arm(timer::life, *p.lives_at_most);
   if (s.doomed)
     return tear_down();
   configure();
@@ -293,8 +297,10 @@ void turn::tear_down() {
   due(timer::probe) = due(timer::retry) = never;
   s.awaited = 0;
   s.tries = 0;
+  s.rests = false;
   if (!s.open)
     return absence();
+  due(timer::lease) = never;
   if (!p.withdraws) {
     go(phase::destroying);
     return destroy();
@@ -321,10 +327,10 @@ void turn::withdraw() {
 
 void turn::gone() { // proven: nothing of this attempt is left
   s.obstacle.reset();
-  s.open = s.create_out = s.touched = s.dirty = s.lapsed = s.doubted = s.was_ready = false;
+  s.open = s.create_out = s.touched = s.dirty = s.lapsed = s.doubted = s.was_ready = s.rests = s.leased = false;
   s.observed = 0;
   s.awaited = 0;
-  due(timer::settle) = due(timer::work) = due(timer::retry) = due(timer::probe) = never;
+  due(timer::lease) = due(timer::settle) = due(timer::work) = due(timer::retry) = due(timer::probe) = never;
   absence();
 }
 
@@ -333,7 +339,7 @@ void turn::absence() {
   release_auth();
   s.tries = 0;
   if (s.doomed) {
-    due(timer::overall) = never;
+    due(timer::overall) = due(timer::life) = never;
     go(phase::closing);
     return record_and_await(note::closed);
   }

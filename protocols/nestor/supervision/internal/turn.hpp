@@ -29,6 +29,8 @@ inline constexpr backoff_policy replace_backoff{200ms, 30'000ms};
 inline constexpr backoff_policy reconfigure_backoff{200ms, 5'000ms};
 // Whatever is repeated without limit (destroy, withdraw, unreachable, journal): at most once a minute in the end.
 inline constexpr backoff_policy endless_backoff{250ms, 60'000ms};
+// A renewal that is not answered is asked for again at the latest after this much of the lease; half of it is left then.
+inline constexpr int renewals_in_a_lease = 4;
 // Every tenth probe reads the configuration back.
 inline constexpr std::uint32_t deep_probe_every = 10;
 
@@ -83,6 +85,14 @@ struct turn {
   void become_ready();
   void watch();
 
+  // -- rest
+  void fall_asleep(); ///< from here on nothing is served
+  void come_back();   ///< awake again, or never asleep: read back before it is served
+  void wake_up();
+  void switch_it();
+  void renew();
+  void keep_lease(); ///< it was granted now
+
   // -- the ladder
   void replace_or_give_up(const failure& why);
   void give_up(const failure& why);
@@ -100,5 +110,9 @@ struct turn {
   void absence();
   void lost(const failure& why); ///< the provider proves that the runtime ended by itself
 };
+
+// -- phases that are told in rest.cpp
+void switching(turn t, const any_event& e);
+void paused(turn t, const any_event& e);
 
 } // namespace nestor::supervision
