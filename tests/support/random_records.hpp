@@ -62,7 +62,7 @@ public:
     supervision::memo m;
     m.what = one_of(supervision::note::closed);
     m.number = static_cast<attempt>(number());
-    m.open = coin(), m.create_out = coin(), m.touched = coin(), m.doomed = coin(), m.refused = coin();
+    m.open = coin(), m.create_out = coin(), m.touched = coin(), m.doomed = coin(), m.refused = coin(), m.rests = coin();
     m.replaced = static_cast<std::uint8_t>(below(256));
     m.wanted = number(), m.observed = number();
     if (coin())

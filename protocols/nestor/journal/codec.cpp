@@ -140,7 +140,8 @@ std::string_view known_word(std::string_view text) {
        p = static_cast<supervision::phase>(static_cast<int>(p) + 1))
     if (supervision::name_of(p) == text)
       return supervision::name_of(p);
-  for (std::string_view word : {"configured", "not_paused", "not_ours", "no_lease"}) // of sandbox/view.cpp
+  for (std::string_view word :
+       {"configured", "not_paused", "not_ours", "no_lease", "renewed", "renewal_failed"}) // of sandbox/view.cpp
     if (word == text)
       return word;
   auto code = errc_named(text);
