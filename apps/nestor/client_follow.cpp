@@ -30,6 +30,8 @@ std::optional<int> verdict(const std::string& status, const std::string& wanted)
   bool over = status == "Destroyed" || status == "Failed";
   if (wanted == "destroyed")
     return over ? std::optional<int>{done} : std::nullopt;
+  if (wanted == "paused")
+    return status == "Paused" ? std::optional<int>{done} : over ? std::optional<int>{failed} : std::nullopt;
   if (status == "Ready")
     return done;
   return over || status == "Quarantined" || status == "Destroying" ? std::optional<int>{failed} : std::nullopt;

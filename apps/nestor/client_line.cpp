@@ -52,7 +52,8 @@ void for_events(CLI::App& verb, client_verb& o) {
 
 void for_wait(CLI::App& verb, client_verb& o) {
   with_id(verb, o);
-  verb.add_option("--for", o.wanted, "ready or destroyed")->check(CLI::IsMember({"ready", "destroyed"}));
+  verb.add_option("--for", o.wanted, "ready, paused or destroyed")
+    ->check(CLI::IsMember({"ready", "paused", "destroyed"}));
   with_timeout(verb, o);
 }
 
@@ -79,6 +80,12 @@ void for_set(CLI::App& verb, client_verb& o) {
 void for_access(CLI::App& verb, client_verb& o) {
   with_id(verb, o);
   verb.add_flag("--curl", o.curl, "As a curl command");
+}
+
+void for_rest(CLI::App& verb, client_verb& o) {
+  with_id(verb, o);
+  verb.add_flag("--wait", o.wait, "Wait until it is so");
+  with_timeout(verb, o);
 }
 
 void for_delete(CLI::App& verb, client_verb& o) {
@@ -117,6 +124,9 @@ constexpr verb_row rows[] = {
    "nestor sandbox set nst-… git_providers.github.token --from-env GITHUB_TOKEN", run_sandbox_set, for_set},
   {"sandbox", "access", "URL and headers to reach it", "nestor sandbox access nst-… --curl", run_sandbox_access,
    for_access},
+  {"sandbox", "pause", "Has it rest; nothing is served meanwhile", "nestor sandbox pause nst-… --wait",
+   run_sandbox_pause, for_rest},
+  {"sandbox", "resume", "Wakes it up", "nestor sandbox resume nst-… --wait", run_sandbox_resume, for_rest},
   {"sandbox", "delete", "Ends sandboxes", "nestor sandbox delete nst-… --wait", run_sandbox_delete, for_delete},
   {"node", "status", "What the node carries", "nestor node status", run_node_status, with_nothing},
   {"node", "drain", "Takes no new sandbox from now on", "nestor node drain", run_node_drain, with_nothing},

@@ -51,6 +51,8 @@ int run_sandbox_wait(const client_verb& o);
 int run_sandbox_configure(const client_verb& o);
 int run_sandbox_set(const client_verb& o);
 int run_sandbox_access(const client_verb& o);
+int run_sandbox_pause(const client_verb& o);
+int run_sandbox_resume(const client_verb& o);
 int run_sandbox_delete(const client_verb& o);
 int run_node_status(const client_verb& o);
 int run_node_drain(const client_verb& o);

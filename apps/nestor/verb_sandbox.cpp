@@ -88,6 +88,17 @@ int change(const client_verb& o, const wiped_string& patch, const document* from
   return done;
 }
 
+int change_rest(const client_verb& o, std::string_view part, const std::string& wanted) {
+  api_client node{o.node};
+  auto made = node.ask({http::method::post, target_of(o.id, part)});
+  if (!made.ok())
+    return complain(made);
+  if (o.wait)
+    return await_status(node, o, o.id, wanted);
+  show_sandboxes(made.json(), o);
+  return done;
+}
+
 bool confirmed(std::size_t count) {
   std::cerr << "This ends " << count << " sandboxes and whatever runs in them. Type yes to go on: ";
   std::string word;
@@ -204,6 +215,14 @@ int run_sandbox_access(const client_verb& o) {
       std::cout << "header  " << printable(name) << ": " << printable(value.get<std::string>()) << '\n';
   }
   return done;
+}
+
+int run_sandbox_pause(const client_verb& o) {
+  return change_rest(o, "/pause", "paused");
+}
+
+int run_sandbox_resume(const client_verb& o) {
+  return change_rest(o, "/resume", "ready");
 }
 
 int run_sandbox_delete(const client_verb& o) {

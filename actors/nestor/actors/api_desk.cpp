@@ -70,6 +70,8 @@ void api_desk::dispatch(const request& r) {
     case endpoint::get_sandbox: return on_get(r);
     case endpoint::delete_sandbox: return on_delete(r);
     case endpoint::get_access: return on_access(r);
+    case endpoint::pause_sandbox: return on_rest(r, true);
+    case endpoint::resume_sandbox: return on_rest(r, false);
     case endpoint::patch_configuration:
     case endpoint::put_configuration: return on_configuration(r);
     case endpoint::all_events: return on_events(r, {});

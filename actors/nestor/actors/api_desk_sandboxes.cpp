@@ -158,6 +158,15 @@ void api_desk::on_get(const request& r) {
     answer_with_sandbox(r, *id, 200);
 }
 
+void api_desk::on_rest(const request& r, bool rests) {
+  auto id = sandbox_of(r);
+  if (!id)
+    return;
+  ask<accepted>(r, front_, rest_sandbox{*id, rests, r->in.who.sees()}, [this, r, id](accepted& done) {
+    done.refused ? refuse(r, *done.refused) : answer_with_sandbox(r, *id, 202);
+  });
+}
+
 void api_desk::on_access(const request& r) {
   auto id = sandbox_of(r);
   if (!id)

@@ -38,6 +38,7 @@ struct destroy_sandbox {
 struct rest_sandbox {
   sandbox_id id;
   bool rests = true;
+  std::string of{};
 };
 /// Answered by `sandbox_seen`.
 struct get_sandbox {

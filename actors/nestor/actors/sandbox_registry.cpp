@@ -339,14 +339,14 @@ caf::result<accepted> sandbox_registry::on_destroy(const destroy_sandbox& reques
 }
 
 caf::result<accepted> sandbox_registry::on_rest(const rest_sandbox& request) {
-  auto found = sandboxes_.find(request.id);
-  if (found == sandboxes_.end())
+  auto* found = of_tenant(request.id, request.of);
+  if (!found)
     return refused(errc::not_found, request.id.text);
-  if (found->second.last || found->second.unwanted)
-    return refused(errc::conflict, found->second.last ? "the sandbox has ended" : "its end was requested");
-  if (!found->second.supervisor)
-    return refused(errc::conflict, "the sandbox is Unknown: its supervisor is being restarted");
-  return self_->pass_on<accepted>(found->second.supervisor, change_rest{request.id, request.rests});
+  if (found->last || found->unwanted)
+    return refused(errc::conflict, found->last ? "the sandbox has ended" : "its end was requested");
+  if (!found->supervisor)
+    return refused(errc::conflict, "the sandbox is Unknown: nobody has looked at it yet");
+  return self_->pass_on<accepted>(found->supervisor, change_rest{request.id, request.rests});
 }
 
 caf::result<sandbox_seen> sandbox_registry::on_get(const get_sandbox& request) {
