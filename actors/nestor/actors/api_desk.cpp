@@ -131,6 +131,8 @@ void api_desk::dispatch_node(const request& r) {
     case endpoint::get_sandbox:
     case endpoint::delete_sandbox:
     case endpoint::get_access:
+    case endpoint::pause_sandbox:
+    case endpoint::resume_sandbox:
     case endpoint::patch_configuration:
     case endpoint::put_configuration:
     case endpoint::sandbox_events:
