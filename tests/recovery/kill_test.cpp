@@ -138,8 +138,7 @@ void nothing_is_told(const std::string& folder) {
 
 void kill_again_and_again(int times, std::uint64_t seed) {
   scratch_folder folder;
-  background_program server{{server_binary(), "--port", "0", "--no-rate-limit"},
-                            {{{"SESSION_API_KEY", ""}}, std::nullopt}};
+  background_program server{{server_binary(), "--port", "0", "--no-rate-limit"}};
   REQUIRE(server.shows("\n"));
   auto said = server.shown();
   auto colon = said.rfind(':');
