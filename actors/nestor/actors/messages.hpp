@@ -6,6 +6,7 @@
 #include <nestor/sandbox/configuration_change.hpp>
 #include <nestor/sandbox/view.hpp>
 #include <nestor/seam/http_exchange.hpp>
+#include <nestor/supervision/sweep.hpp>
 
 #include <map>
 #include <string>
@@ -208,6 +209,37 @@ struct runtimes_listed {
   std::optional<failure> why; ///< then `items` is what the pages before it held, and proves nothing
 };
 
+/// Ends one runtime that no sandbox has: only a sweep asks for it. Answered by `runtime_ended`.
+struct end_runtime {
+  std::string account;
+  std::string ref; ///< the provider's name for it
+};
+struct runtime_ended {
+  std::optional<failure> why; ///< empty: its absence was observed
+};
+
+// -- anyone → REAPER ------------------------------------------------------------------------------
+/// Answered by `sweeps_seen`.
+struct look_at_sweeps {};
+/// Sweeps now, whatever the time. Answered by `sweeps_seen` when every account was looked at.
+struct sweep_now {
+  bool dry_run = false;
+};
+/// What the latest sweep of one account came to.
+struct account_sweep {
+  std::string account;
+  wall_time at;
+  std::vector<supervision::sweep_finding> unexplained; ///< without those that are in service
+  std::size_t listed = 0;
+  std::optional<failure> why; ///< the list failed or is partial: nothing was judged
+};
+struct sweeps_seen {
+  std::vector<account_sweep> accounts;
+  std::uint64_t passes = 0;
+  std::uint64_t ended = 0;  ///< runtimes, since the start
+  std::uint64_t failed = 0; ///< ends that did not succeed; tried again by later passes
+};
+
 // -- SUPERVISOR ↔ CONFIGURATOR --------------------------------------------------------------------
 /// End, but first let the request that is out come back: one request in flight per runtime, always.
 struct wind_down {};
@@ -344,6 +376,11 @@ void dedicate(caf::actor_system_config& cfg);
   X(reader_drained) \
   X(end_everything) \
   X(hosts_changed) \
+  X(end_runtime) \
+  X(runtime_ended) \
+  X(look_at_sweeps) \
+  X(sweep_now) \
+  X(sweeps_seen) \
   X(wind_down) \
   X(let_write) \
   X(run_report) \

@@ -44,6 +44,7 @@ caf::behavior provider_desk::make_behavior() {
           [this](const doubt_credential& doubt) { on_doubt(doubt); },
           [this](const verify_account& request) { return on_verify(request); },
           [this](list_runtimes& request) { return on_list(request); },
+          [this](const end_runtime& request) { return on_end(request); },
           [this](io_done& done) { talk_.hear(done); },
           [this](const woken& alarm) { talk_.hear(alarm); }};
 }
@@ -99,6 +100,22 @@ caf::result<runtimes_listed> provider_desk::on_list(list_runtimes& request) {
             errc::capability_missing, step::provision, what.who->name + " cannot list what carries a label", 0, {}}});
       next_page(std::make_shared<inventory>(inventory{what.who, std::move(ours), {}, 0, {}, answer}));
     });
+  return answer.result();
+}
+
+caf::result<runtime_ended> provider_desk::on_end(const end_runtime& request) {
+  promise<runtime_ended> answer{self_};
+  with_proof(request.account, [this, answer, ref = request.ref](const credential_proven& what) mutable {
+    if (!what.who)
+      return answer.deliver(runtime_ended{what.why});
+    auto gone = std::make_shared<providers::runtime>();
+    gone->ref = ref;
+    talk_.begin(what.who->speaks->destroy, what.who, std::shared_ptr<const providers::runtime>{std::move(gone)},
+                std::function{[answer](provider_talk::outcome_of<providers::absent> came) mutable {
+                  auto* why = std::get_if<failure>(&came);
+                  answer.deliver(runtime_ended{why ? std::optional{std::move(*why)} : std::nullopt});
+                }});
+  });
   return answer.result();
 }
 

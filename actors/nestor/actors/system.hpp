@@ -11,6 +11,7 @@
 #pragma once
 
 #include <nestor/actors/messages.hpp>
+#include <nestor/actors/reaper.hpp>
 #include <nestor/actors/sandbox_registry.hpp>
 
 #include <map>
@@ -43,7 +44,8 @@ struct node_options {
   /// the process. With a durable one every sandbox that it knows is there again when the constructor returns (Unknown
   /// until it was probed), and processes of `process` outlive the node.
   std::string journal;
-  std::string keys; ///< path of the key ring that seals it, made (mode 0600) with a new journal; empty: beside it
+  std::string keys;     ///< path of the key ring that seals it, made (mode 0600) with a new journal; empty: beside it
+  sweep_options sweeps; ///< with a durable journal; else there is nothing that a sweep could compare with
 };
 
 /// One node: its io thread, its seams, its registry. Destroying it without `drain` drops its sandboxes: processes end
@@ -63,6 +65,8 @@ public:
   [[nodiscard]] surroundings_ptr shared_around() const;
   /// The loop that it lives on, for servers that hand it requests. Gone with the node.
   [[nodiscard]] bridge::reactor& loop();
+  /// Takes the messages of REAPER; invalid without a durable journal.
+  [[nodiscard]] const caf::actor& reaper() const;
   /// Destroys every sandbox and waits for it, at most `within`. How many are left.
   std::size_t drain_now(milliseconds within);
 

@@ -66,6 +66,7 @@ struct node::impl {
   std::shared_ptr<bridge::real_io> io;
   surroundings_ptr around;
   caf::actor front;
+  caf::actor reaper;
 
   impl(caf::actor_system& s) : system(s), reactor(s) {}
   void recover();
@@ -103,8 +104,10 @@ node::node(caf::actor_system& system, node_options options) : impl_(std::make_un
   around->desk = spawn<provider_desk>(system, &impl_->reactor, around);
   impl_->around = around;
   impl_->front = spawn<sandbox_registry>(system, &impl_->reactor, impl_->around, options.limits);
-  if (!options.journal.empty())
-    impl_->recover();
+  if (options.journal.empty())
+    return;
+  impl_->recover();
+  impl_->reaper = spawn<actors::reaper>(system, &impl_->reactor, impl_->around, impl_->front, options.sweeps);
 }
 
 void node::impl::recover() {
@@ -128,12 +131,15 @@ void node::impl::end() {
   // Actors first, while the loop that runs them still turns; then what they used.
   {
     caf::scoped_actor self{system};
-    for (const auto& each : {front, around->desk, around->timers}) {
+    std::vector<caf::actor> all{front, around->desk, around->timers};
+    if (reaper)
+      all.insert(all.begin(), reaper);
+    for (const auto& each : all) {
       self->monitor(each);
       caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
     }
-    front = nullptr;
-    for (int ended = 0; ended < 3; ++ended)
+    front = reaper = nullptr;
+    for (auto left = all.size(); left > 0; --left)
       self->receive([](const caf::down_msg&) {}, caf::after(actors_end_within) >> [] {});
   }
   around.reset();
@@ -144,6 +150,10 @@ void node::impl::end() {
 
 const caf::actor& node::front() const {
   return impl_->front;
+}
+
+const caf::actor& node::reaper() const {
+  return impl_->reaper;
 }
 
 const surroundings& node::around() const {

@@ -69,8 +69,12 @@ std::vector<sweep_finding> sweep_memory::judge(const std::vector<swept>& list, c
   looks_ = std::move(still);
   std::ranges::stable_sort(due);
   auto cap = limits.dry_run ? 0 : cap_of(limits, list.size());
-  for (std::size_t i = 0; i < due.size(); ++i)
-    findings[due[i].second].verdict = i < cap ? sweep_verdict::ends : sweep_verdict::held_back;
+  for (std::size_t i = 0; i < due.size(); ++i) {
+    auto& finding = findings[due[i].second];
+    finding.verdict = i < cap ? sweep_verdict::ends : sweep_verdict::held_back;
+    if (i < cap) // if it does not go, it stands at the end of the line: one that cannot be ended starves nobody
+      looks_.find(finding.what.ref)->second.since = pass_;
+  }
   return findings;
 }
 
