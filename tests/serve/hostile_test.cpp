@@ -19,7 +19,7 @@ bool still_well(const serving_node& node) {
   return node.ask("GET", "/v1/sandboxes", node.token()).status == 200;
 }
 
-const std::string quick = "http: {head_within: 400ms, body_within: 400ms, idle_within: 600ms, write_within: 500ms}\n";
+const std::string quick = "http: {head_within: 2s, body_within: 2s, idle_within: 3s, write_within: 2s}\n";
 
 } // namespace
 
