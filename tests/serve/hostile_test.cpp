@@ -12,7 +12,7 @@ namespace {
 int status_for(const serving_node& node, const std::string& bytes) {
   raw_connection to{node.port()};
   to.send(bytes);
-  return parse_answer(to.read_to_end()).status;
+  return parse_answer(to.read_until("\r\n\r\n")).status;
 }
 
 bool still_well(const serving_node& node) {

@@ -143,7 +143,7 @@ async function signIn() {
     try {
       const about = await ask('/version');
       const page = await ask('/v1/events?limit=1');
-      lastEvent = Math.max(lastEvent, page.last_id - 1);
+      lastEvent = Math.max(lastEvent, page.latest - eventsShown, 0);
       await loadAll();
       at('node').textContent = `${about.name} ${about.version}, live`;
       trouble('');
