@@ -61,19 +61,9 @@ int await_status(api_client& node, const client_verb& o, const std::string& id, 
     if (!now.ok())
       return complain(now);
     auto sandbox = now.json();
-    if (auto code = verdict(cell(sandbox, "status"), wanted)) {
-      show_sandboxes(sandbox, o);
-      if (*code != done && sandbox["failure"].is_object())
-        std::cerr << "nestor: " << printable(failure_in_words(sandbox["failure"])) << '\n';
-      return *code;
-    }
+    auto code = verdict(cell(sandbox, "status"), wanted);
     auto left = std::chrono::floor<std::chrono::seconds>(until - io::steady_now()).count();
-    if (left <= 0) {
-      std::cerr << "nestor: " << id << " is " << cell(sandbox, "status") << " after " << o.timeout_s
-                << " s and goes on; wait longer with --timeout, or end it: nestor sandbox delete " << id << '\n';
-      return timed_out;
-    }
-    auto hold = std::min<std::int64_t>(left, hold_max_s);
+    auto hold = code ? 0 : std::clamp<std::int64_t>(left, 0, hold_max_s);
     api_request events{http::method::get,
                        target + "/events?after=" + std::to_string(seen) + "&wait=" + std::to_string(hold)};
     events.within = std::chrono::seconds{hold} + hold_slack;
@@ -84,6 +74,17 @@ int await_status(api_client& node, const client_verb& o, const std::string& id, 
     for (const auto& each : page["items"])
       show_event(out, each);
     seen = page["last_id"].get<std::uint64_t>();
+    if (code) {
+      show_sandboxes(sandbox, o);
+      if (*code != done && sandbox["failure"].is_object())
+        std::cerr << "nestor: " << failure_in_words(sandbox["failure"]) << '\n';
+      return *code;
+    }
+    if (left > 0)
+      continue;
+    std::cerr << "nestor: " << id << " is " << cell(sandbox, "status") << " after " << o.timeout_s
+              << " s and goes on; wait longer with --timeout, or end it: nestor sandbox delete " << id << '\n';
+    return timed_out;
   }
 }
 

@@ -99,7 +99,7 @@ std::string cell(const ordered_json& object, const char* name) {
   auto found = object.find(name);
   if (found == object.end() || found->is_null())
     return "-";
-  return found->is_string() ? found->get<std::string>() : dumped(*found);
+  return printable(found->is_string() ? found->get<std::string>() : dumped(*found));
 }
 
 void show_table(const std::vector<std::vector<std::string>>& rows) {

@@ -25,7 +25,7 @@ bool show_whole(const ordered_json& what, const client_verb& o);
 /// Rows as columns that line up, control characters taken out.
 void show_table(const std::vector<std::vector<std::string>>& rows);
 std::string to_yaml(const ordered_json& what);
-/// A member as text for a table's cell; "-" when it is missing or null.
+/// A member as text without control characters; "-" when it is missing or null.
 std::string cell(const ordered_json& object, const char* name);
 /// "git_token_refused at git_providers: …", and what to do.
 std::string failure_in_words(const ordered_json& failure);

@@ -1,5 +1,7 @@
 #include "served_node.hpp"
 
+#include "dashboard_pages.hpp"
+
 #include <nestor/actors/api_desk.hpp>
 #include <nestor/bridge/reactor.hpp>
 #include <nestor/io/http_server.hpp>
@@ -113,6 +115,7 @@ served_node::served_node(const node_config& config, const state_folder& state, a
   desk.version = build_version();
   desk.events_kept = config.serve.events_kept;
   desk.per_tenant_max = config.serve.per_tenant_max;
+  desk.pages = dashboard_page;
   desk.keep_tokens = [&state](const api::token_book& book) { return state.keep_tokens(book); };
   desk.connections = [held = impl_.get()] { return held->server ? held->server->connections() : 0; };
   desk.all_ended = std::move(all_ended);

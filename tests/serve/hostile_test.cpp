@@ -12,14 +12,14 @@ namespace {
 int status_for(const serving_node& node, const std::string& bytes) {
   raw_connection to{node.port()};
   to.send(bytes);
-  return parse_answer(to.read_to_end()).status;
+  return parse_answer(to.read_until("\r\n\r\n")).status;
 }
 
 bool still_well(const serving_node& node) {
   return node.ask("GET", "/v1/sandboxes", node.token()).status == 200;
 }
 
-const std::string quick = "http: {head_within: 400ms, body_within: 400ms, idle_within: 600ms, write_within: 500ms}\n";
+const std::string quick = "http: {head_within: 2s, body_within: 2s, idle_within: 3s, write_within: 2s}\n";
 
 } // namespace
 

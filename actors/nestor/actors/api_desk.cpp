@@ -86,6 +86,9 @@ void api_desk::dispatch(const request& r) {
     case endpoint::livez:
     case endpoint::readyz:
     case endpoint::version:
+    case endpoint::dashboard:
+    case endpoint::dashboard_style:
+    case endpoint::dashboard_script:
     case endpoint::openapi:
     case endpoint::metrics:
     case endpoint::list_providers:
@@ -114,6 +117,9 @@ void api_desk::dispatch_node(const request& r) {
         about["providers"].push_back(std::string{p->kind});
       return answer(r, api::json_answer(200, about.dump()));
     }
+    case endpoint::dashboard:
+    case endpoint::dashboard_style:
+    case endpoint::dashboard_script: return on_page(r);
     case endpoint::openapi: return answer(r, api::json_answer(200, api::openapi_document(options_.version)));
     case endpoint::metrics: return on_metrics(r);
     case endpoint::list_providers: return on_providers(r);
@@ -139,6 +145,20 @@ void api_desk::dispatch_node(const request& r) {
     case endpoint::all_events:
     case endpoint::count_: return refuse(r, {errc::internal, step::queue, "the route has no service", 0, {}});
   }
+}
+
+/// The page may load what the node itself serves, and nothing else.
+void api_desk::on_page(const request& r) {
+  auto content = options_.pages ? options_.pages(r->in.what.where->path) : std::string_view{};
+  if (content.empty())
+    return refuse(r, {errc::route_unknown, step::queue, "this node has no dashboard", 0, {}});
+  auto response = api::text_answer(200, content);
+  response.headers.front().second = std::string{r->in.what.where->gives} + "; charset=utf-8";
+  response.headers.emplace_back("Content-Security-Policy",
+                                "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+                                "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+  response.headers.emplace_back("Referrer-Policy", "no-referrer");
+  answer(r, std::move(response));
 }
 
 void api_desk::answer(const request& r, http::response response) {

@@ -29,9 +29,10 @@ struct api_gate {
 struct api_options {
   std::shared_ptr<api_gate> gate;
   std::string version;
-  std::size_t events_kept = 100'000;                       ///< about 250 bytes each
-  std::size_t per_tenant_max = 1'000;                      ///< sandboxes; told to clients, enforced by the registry
-  std::size_t readers_max = 1'000;                         ///< streams and waiting lists: each holds a connection
+  std::size_t events_kept = 100'000;  ///< about 250 bytes each
+  std::size_t per_tenant_max = 1'000; ///< sandboxes; told to clients, enforced by the registry
+  std::size_t readers_max = 1'000;    ///< streams and waiting lists: each holds a connection
+  std::function<std::string_view(std::string_view path)> pages; ///< the dashboard's files; empty: none of that path
   std::function<bool(const api::token_book&)> keep_tokens; ///< makes a change of the book last; false: it could not
   std::function<std::size_t()> connections;                ///< that are open
   std::function<void()> all_ended;                         ///< after `end_everything`
@@ -69,6 +70,7 @@ private:
   void on_call(api_call& call);
   void dispatch(const request& r);
   void dispatch_node(const request& r);
+  void on_page(const request& r);
   void answer(const request& r, http::response response);
   void refuse(const request& r, const failure& why);
   /// Asks `whom` and hands the answer to `use`; without one the request is refused.

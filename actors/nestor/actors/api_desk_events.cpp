@@ -112,7 +112,8 @@ void api_desk::answer_list(const reader& who) {
   std::string body = R"({"items":[)";
   for (std::size_t i = 0; i < found.items.size(); ++i)
     body.append(i == 0 ? "" : ",").append(api::to_json(*found.items[i]));
-  body += "],\"last_id\":" + std::to_string(found.last_seen) + ",\"gap\":" + (found.gap ? "true" : "false") + "}";
+  body += "],\"last_id\":" + std::to_string(found.last_seen) + ",\"latest\":" + std::to_string(events_.latest()) +
+          ",\"gap\":" + (found.gap ? "true" : "false") + "}";
   answer(who.who, api::json_answer(200, body));
 }
 
@@ -127,7 +128,7 @@ void api_desk::read_on(std::uint64_t number, reader& who) {
     answer_list(who);
     return void(readers_.erase(number));
   }
-  while (who.seen < events_.latest() && exchange.waiting() < stream_waiting_max) {
+  while (who.seen != events_.latest() && exchange.waiting() < stream_waiting_max) { // beyond it: of another life
     auto found = events_.since(who.seen, who.filter, stream_step);
     std::string text = found.gap ? api::reset_for_stream(events_.oldest()) : std::string{};
     for (const auto& each : found.items)

@@ -115,8 +115,8 @@ json schemas() {
 }
 
 json content(std::string_view type, std::string_view schema) {
-  if (schema == "text")
-    return {{"text/plain", {{"schema", {{"type", "string"}}}}}};
+  if (schema.starts_with("text/"))
+    return {{std::string{schema}, {{"schema", {{"type", "string"}}}}}};
   return {{std::string{type}, {{"schema", reference_to(schema)}}}};
 }
 

@@ -35,7 +35,7 @@ struct route {
   role needs;
   std::uint16_t success;
   std::string_view takes; ///< "media/type Schema", or empty
-  std::string_view gives; ///< schema; "text"; empty
+  std::string_view gives; ///< schema; a text's media type; empty
   std::string_view parameters;
   std::string_view errors;
   std::string_view summary;

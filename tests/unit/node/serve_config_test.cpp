@@ -1,0 +1,73 @@
+// The members of the node's configuration that concern `serve`: what wins, and what is refused with its place.
+#include <nestor/node/node_config.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <map>
+#include <string>
+
+using namespace nestor;
+
+namespace {
+
+using variables = std::map<std::string, std::string>;
+
+checked<node_config> read(const std::string& json, const variables& environment = {}) {
+  return read_node_config(json, [&](const std::string& name) -> std::optional<std::string> {
+    auto found = environment.find(name);
+    return found == environment.end() ? std::nullopt : std::optional{found->second};
+  });
+}
+
+} // namespace
+
+TEST_CASE("without a document the node listens on loopback") {
+  auto config = read("{}");
+  REQUIRE(config);
+  CHECK(config->serve.address == "127.0.0.1");
+  CHECK(config->serve.port == 7077);
+  CHECK(config->serve.per_tenant_max == 1000);
+}
+
+TEST_CASE("everything that is said is taken, and the environment wins") {
+  auto document = R"({"state":"/var/lib/nestor","listen":"[::1]:0","hosts":["Nestor.Internal"],
+    "limits":{"sandboxes":5,"per_tenant":2,"connections":9},"retention":{"events":7},"http":{"head_within":"400ms"}})";
+  auto config = read(document);
+  REQUIRE(config);
+  CHECK(config->serve.state == "/var/lib/nestor");
+  CHECK(config->serve.address == "::1");
+  CHECK(config->serve.port == 0);
+  CHECK(config->serve.hosts == std::vector<std::string>{"nestor.internal"});
+  CHECK(config->sandboxes_max == 5U);
+  CHECK(config->serve.per_tenant_max == 2);
+  CHECK(config->serve.connections_max == 9);
+  CHECK(config->serve.events_kept == 7);
+  CHECK(config->serve.head_within == milliseconds{400});
+  auto other = read(document, {{"NESTOR_LISTEN", "127.0.0.2:1"}, {"NESTOR_STATE", "/elsewhere"}});
+  REQUIRE(other);
+  CHECK(other->serve.address == "127.0.0.2");
+  CHECK(other->serve.port == 1);
+  CHECK(other->serve.state == "/elsewhere");
+}
+
+TEST_CASE("what cannot be is refused with its place") {
+  for (auto [document, path] :
+       {std::pair{R"({"listen":"localhost:7077"})", "listen"}, std::pair{R"({"listen":"127.0.0.1"})", "listen"},
+        std::pair{R"({"listen":"127.0.0.1:99999"})", "listen"},
+        std::pair{R"({"listen":"0.0.0.0:7077"})", "listen"}, // others reach it, without TLS
+        std::pair{R"({"tls":{"key":"k.pem"}})", "tls"}, std::pair{R"({"tls":{"cert":"k.pem"}})", "tls.cert"},
+        std::pair{R"({"hosts":"a"})", "hosts"}, std::pair{R"({"limits":{"per_tenant":0}})", "limits.per_tenant"},
+        std::pair{R"({"retention":{"events":"many"}})", "retention.events"},
+        std::pair{R"({"http":{"head_within":10}})", "http.head_within"},
+        std::pair{R"({"lisen":"127.0.0.1:1"})", "lisen"}}) {
+    INFO(document);
+    auto config = read(document);
+    REQUIRE_FALSE(config);
+    CHECK(config.faults.front().path == path);
+  }
+  CHECK(read(R"({"listen":"0.0.0.0:7077","tls":{"certificate":"c.pem","key":"k.pem"}})"));
+  serve_config serve;
+  CHECK(set_listen("127.0.0.1:0", serve));
+  CHECK_FALSE(set_listen("10.0.0.1:0", serve));
+  CHECK(serve.address == "127.0.0.1");
+}
