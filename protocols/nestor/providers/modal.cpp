@@ -1,6 +1,7 @@
 // `modal`: sandboxes by gRPC. The nested server is their entrypoint, found by name and tags, reached through an
 // encrypted tunnel without a key of its own: the session key is what guards it. There is no pause and no lease; the
-// provider ends a sandbox at its lifetime. An app in the account holds them all, and an image is built before the first.
+// provider ends a sandbox at its lifetime. An app in the account holds them all, and an image is built before the
+// first.
 #include <nestor/providers/internal/carried.hpp>
 #include <nestor/providers/internal/modal_calls.hpp>
 #include <nestor/providers/internal/option_rows.hpp>
