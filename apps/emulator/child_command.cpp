@@ -62,6 +62,9 @@ int child_command::start(const std::vector<std::string>& argv, const variables& 
   ::posix_spawn_file_actions_adddup2(&s.files, pipes[0][0], 0);
   ::posix_spawn_file_actions_adddup2(&s.files, pipes[1][1], 1);
   ::posix_spawn_file_actions_adddup2(&s.files, pipes[2][1], 2);
+  // Asio's sockets are not close-on-exec: a connection that a command inherits is not reset when we close it, and its
+  // client waits for as long as the command lives.
+  ::posix_spawn_file_actions_addclosefrom_np(&s.files, STDERR_FILENO + 1);
   ::posix_spawn_file_actions_addchdir_np(&s.files, directory.c_str());
   int failed = ::posix_spawnp(&pid_, words.front().c_str(), &s.files, &s.how, pointers_to(words).data(),
                               pointers_to(settings).data());

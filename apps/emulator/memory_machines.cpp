@@ -66,10 +66,12 @@ memory_machines::machine* memory_machines::find(const std::string& id) {
   return at == machines_.end() ? nullptr : &at->second;
 }
 
-void memory_machines::serve(machine& m, std::int64_t pid, const variables& env) {
+bool memory_machines::serve(machine& m, std::int64_t pid, const variables& env) {
   auto port = number(value_of(env, "PORT"));
   if (!port)
     port = number(value_of(env, "port"));
+  if (m.ports.contains(port.value_or(usual_port)))
+    return false;
   auto options = options_.server;
   options.session_key = secret::copy_of(value_of(env, "SESSION_API_KEY"));
   auto& place = m.ports[port.value_or(usual_port)];
@@ -77,6 +79,7 @@ void memory_machines::serve(machine& m, std::int64_t pid, const variables& env) 
                                                                 time_.now() + options_.server_starts_in);
   place.pid = pid;
   place.from = time_.now() + options_.server_starts_in;
+  return true;
 }
 
 void memory_machines::boot(machine_order order, std::function<void(std::optional<std::string>)> done) {
@@ -141,7 +144,10 @@ std::optional<std::int64_t> memory_machines::run(const std::string& id, command_
   if (line.find(server_program) != std::string::npos) {
     auto env = m->env;
     env.insert(env.end(), order.env.begin(), order.env.end());
-    serve(*m, pid, with_assignments(std::move(env), line));
+    bool leaves = trimmed(line).ends_with('&'); // the shell does not wait for it
+    bool listens = serve(*m, leaves ? next_pid_++ : pid, with_assignments(std::move(env), line));
+    if (leaves || !listens)
+      time_.after(milliseconds{0}, [this, id, pid, leaves] { finish(id, pid, leaves ? 0 : 1); });
     return pid;
   }
   // The shell's own name in front of what it is to do: /bin/bash -l -c LINE.

@@ -20,7 +20,8 @@ struct memory_machines_options {
 
 /// Commands it knows, parts of a line being divided by `;` or `&&`: `echo WORDS [1>&2]`, `cat PATH`, `sleep SECONDS`,
 /// `exit CODE`, `true`, `false`, `pwd`; and every line that names nestor-nested-server starts one, on the port and with
-/// the key that its environment (or words like PORT=… in the line) say, and does not end. All else ends with 127.
+/// the key that its environment (or words like PORT=… in the line) say, and does not end, unless the port is taken (1)
+/// or the line ends with `&` (0). All else ends with 127.
 class memory_machines final : public machines {
 public:
   explicit memory_machines(clockwork& time, memory_machines_options options = {});
@@ -73,7 +74,8 @@ private:
     std::function<void(int)> ended;
   };
   machine* find(const std::string& id);
-  void serve(machine& m, std::int64_t pid, const variables& env);
+  /// False: something listens there already.
+  bool serve(machine& m, std::int64_t pid, const variables& env);
   void finish(const std::string& id, std::int64_t pid, int exit_code);
   void step(const std::string& id, std::int64_t pid, std::string rest, int exit_code);
 

@@ -66,7 +66,7 @@ do_destroy full_of_secrets(do_destroy) {
   auto gone = std::make_shared<providers::runtime>();
   gone->session_key = a_secret();
   gone->headers.push_back({"X-Preview-Token", wiped_string{canary}});
-  return {gone, 1};
+  return {gone, {{}, {}, 1}};
 }
 io_done full_of_secrets(io_done) {
   return {1, io_reply{http_reply{an_answer()}}};

@@ -17,7 +17,8 @@ struct test_clock final : actors::clock_port {
 };
 
 struct test_entropy final : actors::entropy_port {
-  std::uint64_t state = 42;
+  std::uint64_t state;
+  explicit test_entropy(std::uint64_t seed) : state(seed) {}
   void fill(std::span<std::uint8_t> bytes) override {
     for (auto& b : bytes)
       b = static_cast<std::uint8_t>(next_random_byte());
@@ -108,7 +109,7 @@ void moody_journal::write(actors::actual_record record, actors::reply_to to) {
 
 test_node::test_node(nested_server::model_options servers, test_surroundings besides) {
   world = std::make_shared<nested_world>(system, std::move(servers));
-  auto entropy = std::make_shared<test_entropy>();
+  auto entropy = std::make_shared<test_entropy>(besides.entropy);
   journal = std::make_shared<moody_journal>(*entropy);
   sabotage = std::make_shared<saboteur>(besides.io ? besides.io(system, world) : world);
   sabotage->end_supervisor = [this](mishap how) { end_supervisor({}, how); };

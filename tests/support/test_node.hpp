@@ -83,6 +83,7 @@ struct test_surroundings {
   std::shared_ptr<const providers::account_book> accounts = providers::built_in_accounts();
   secret_lookup secrets;
   std::function<std::shared_ptr<actors::io_port>(deterministic_system&, std::shared_ptr<nested_world>)> io;
+  std::uint64_t entropy = 42; ///< another number, another installation
 };
 
 class test_node {

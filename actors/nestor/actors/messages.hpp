@@ -105,7 +105,7 @@ struct do_look_up {
 };
 struct do_destroy {
   std::shared_ptr<const providers::runtime> gone;
-  attempt number = 0;
+  providers::labels stamp; ///< that it was created with
 };
 /// What came of it, as the lifecycle's event; `found` with `provisioned` and a present `sighted`.
 struct provider_report {

@@ -45,11 +45,12 @@ void provider_auth::doubt(const failure& why) {
 
 void provider_auth::converse(do_provision& work) {
   auto order = std::make_shared<const providers::provision_order>(std::move(work.order));
-  auto number = order->stamp.number;
+  auto stamp = order->stamp;
+  auto number = stamp.number;
   talk_.begin(account_.plain.speaks->provision, who_, std::move(order),
-              std::function{[this, number](provider_talk::outcome_of<providers::runtime> came) {
+              std::function{[this, number, stamp](provider_talk::outcome_of<providers::runtime> came) {
                 if (auto* why = std::get_if<failure>(&came))
-                  return doubt(*why), report(event::provision_failed{number, std::move(*why)});
+                  return doubt(*why), provision_failed(stamp, std::move(*why));
                 report(event::provisioned{number},
                        std::make_shared<providers::runtime>(std::move(std::get<providers::runtime>(came))));
               }});
@@ -70,11 +71,53 @@ void provider_auth::converse(do_look_up& work) {
 
 void provider_auth::converse(do_destroy& work) {
   talk_.begin(account_.plain.speaks->destroy, who_, work.gone,
-              std::function{[this, number = work.number](provider_talk::outcome_of<providers::absent> came) {
+              std::function{[this, stamp = work.stamp](provider_talk::outcome_of<providers::absent> came) {
                 if (auto* why = std::get_if<failure>(&came))
-                  return doubt(*why), report(event::destroy_failed{number, std::move(*why)});
-                report(event::absence_proven{number});
+                  return doubt(*why), report(event::destroy_failed{stamp.number, std::move(*why)});
+                end_twins(stamp, [this, number = stamp.number](std::optional<failure> why) {
+                  if (why)
+                    return report(event::destroy_failed{number, std::move(*why)});
+                  report(event::absence_proven{number});
+                });
               }});
+}
+
+/// A provision that failed with something to end has ended one; a plain refusal has created none.
+void provider_auth::provision_failed(const providers::labels& stamp, failure why) {
+  if (why.code != errc::provision_failed)
+    return report(event::provision_failed{stamp.number, std::move(why)});
+  end_twins(stamp, [this, number = stamp.number, why](std::optional<failure> left) mutable {
+    if (left) // then look-ups find out
+      why = failure{errc::create_unknown, step::provision, why.cause + "; and then: " + left->cause, 0, {}};
+    report(event::provision_failed{number, std::move(why)});
+  });
+}
+
+void provider_auth::end_twins(const providers::labels& stamp, std::function<void(std::optional<failure>)> over) {
+  const auto& speaks = *account_.plain.speaks;
+  if (!speaks.twin)
+    return over(std::nullopt);
+  auto gave_up = [this, over](failure why) {
+    doubt(why);
+    why.code = errc::destroy_failed;
+    why.at = step::destroy;
+    over(std::move(why));
+  };
+  talk_.begin(
+    speaks.twin, who_, std::make_shared<const providers::labels>(stamp),
+    std::function{[this, stamp, over, gave_up](provider_talk::outcome_of<providers::sighting> came) {
+      if (auto* why = std::get_if<failure>(&came))
+        return gave_up(std::move(*why));
+      auto* found = std::get_if<providers::runtime>(&std::get<providers::sighting>(came));
+      if (!found)
+        return over(std::nullopt);
+      talk_.begin(account_.plain.speaks->destroy, who_, std::make_shared<const providers::runtime>(std::move(*found)),
+                  std::function{[this, stamp, over, gave_up](provider_talk::outcome_of<providers::absent> ended) {
+                    if (auto* why = std::get_if<failure>(&ended))
+                      return gave_up(std::move(*why));
+                    end_twins(stamp, over);
+                  }});
+    }});
 }
 
 } // namespace nestor::actors

@@ -24,6 +24,9 @@ private:
   void converse(do_provision& work);
   void converse(do_look_up& work);
   void converse(do_destroy& work);
+  void provision_failed(const providers::labels& stamp, failure why);
+  /// What else carries these labels is destroyed; then `over` is told nothing, or what kept us from it.
+  void end_twins(const providers::labels& stamp, std::function<void(std::optional<failure>)> over);
   /// A refusal in the middle of work: whoever comes next must not rely on the same proof.
   void doubt(const failure& why);
   void report(supervision::any_event what, std::shared_ptr<const providers::runtime> found = nullptr);

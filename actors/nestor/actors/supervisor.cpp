@@ -196,7 +196,7 @@ void supervisor::perform(const command::look_up& c) {
 
 void supervisor::perform(const command::destroy& c) {
   if (auth_)
-    self_->tell(auth_, do_destroy{runtime_, c.number});
+    self_->tell(auth_, do_destroy{runtime_, {around_->journal->installation(), id_, c.number}});
 }
 
 void supervisor::perform(const command::start_run& c) {

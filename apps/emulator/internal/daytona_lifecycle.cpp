@@ -5,6 +5,8 @@ namespace nestor::emulator {
 namespace {
 
 constexpr milliseconds held_at_most{30'000}; // the server lets go of a create or start then
+// What never comes up is in the error state after that, and can be deleted again: while it starts it cannot.
+constexpr milliseconds given_up_after{600'000};
 constexpr std::string_view busy = "Sandbox state change in progress";
 
 } // namespace
@@ -22,10 +24,13 @@ void daytona_cloud::settle(daytona_sandbox& s, std::string state) {
 }
 
 void daytona_cloud::boot(daytona_sandbox& s) {
-  world_.time.after(options_.boots_in + s.ill.boots_late, [this, id = s.id] {
+  auto stuck = s.ill.never_ready;
+  world_.time.after(stuck ? given_up_after : options_.boots_in + s.ill.boots_late, [this, id = s.id, stuck] {
     auto* now = by_id(id);
-    if (!now || now->ill.never_ready || !now->in_transition())
+    if (!now || !now->in_transition())
       return;
+    if (stuck)
+      return booted(id, "the sandbox did not start in time");
     if (std::exchange(now->ill.fails, false))
       return booted(id, "the runner could not start the container");
     machine_order order{id, now->env, {}, {}, image_serves(now->snapshot)};

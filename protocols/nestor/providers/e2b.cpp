@@ -24,6 +24,8 @@ constexpr milliseconds call_within{15'000};
 constexpr milliseconds start_within{30'000};
 // One pass of `destroy`: a kill takes a second or two.
 constexpr milliseconds end_within{30'000};
+// A look for a lost create is over before whoever looks loses patience (30 s).
+constexpr milliseconds observe_within{10'000};
 // Longest server-side create (75 s) and the lag of lists.
 constexpr milliseconds settles{90'000};
 // Without a lease or lifetime asked for: the longest that every plan allows.
@@ -304,22 +306,35 @@ http_call connect(const account& who, const std::string& id, std::int64_t second
   return call;
 }
 
-progress<sighting> on_listed(const account& who, const provision_order& order, const heard& so_far) {
+struct listed_page {
+  json items;
+  std::string next; ///< cursor; empty: that was the last
+};
+
+std::variant<listed_page, failure> page_of(const account& who, const heard& so_far) {
+  constexpr std::string_view doing = "looking for a sandbox";
   const auto* response = response_of(*so_far.reply);
   if (!succeeded(response))
-    return failure_of(who, stage::looking, "looking for a sandbox", *so_far.reply);
-  auto items = json_of(*response);
-  if (!items.is_array())
-    return not_understood(who, stage::looking, "looking for a sandbox", "the answer is no list");
+    return failure_of(who, stage::looking, doing, *so_far.reply);
+  listed_page page{json_of(*response), {}};
+  if (!page.items.is_array())
+    return not_understood(who, stage::looking, doing, "the answer is no list");
+  if (const auto* next = response->find("X-Next-Token"))
+    page.next = *next;
+  if (!page.next.empty() && so_far.asked >= pages_max)
+    return not_understood(who, stage::looking, doing, "the list does not end");
+  return page;
+}
+
+progress<sighting> on_listed(const account& who, const provision_order& order, const heard& so_far) {
+  auto found = page_of(who, so_far);
+  if (auto* why = std::get_if<failure>(&found))
+    return std::move(*why);
+  auto& [items, next] = std::get<listed_page>(found);
   for (const auto& item : items)
     if (carries(item, order.stamp)) // lists keep the tokens back, connecting gives them
       return ask{connect(who, text_at(item, "sandboxID"), seconds_of(order)), milliseconds{0}, at_connected};
-  const auto* next = response->find("X-Next-Token");
-  if (!next || next->empty())
-    return sighting{absent{}};
-  if (so_far.asked >= pages_max)
-    return not_understood(who, stage::looking, "looking for a sandbox", "the list does not end");
-  return look(who, order, *next);
+  return next.empty() ? progress<sighting>{sighting{absent{}}} : look(who, order, next);
 }
 
 progress<sighting> observe(const account& who, const provision_order& order, const heard& so_far) {
@@ -338,9 +353,10 @@ progress<sighting> observe(const account& who, const provision_order& order, con
       return not_understood(who, stage::looking, "connecting to a sandbox", "the answer names no sandbox");
     return start_server(who, order, r, milliseconds{0}); // harmless when it runs
   }
-  if (!succeeded(response))
-    return failure_of(who, stage::looking, "starting the server", *so_far.reply);
-  return sighting{runtime_of(who, order, unpack(so_far.carried))};
+  auto r = unpack(so_far.carried);
+  if (!succeeded(response) && !refuses_us(response) && so_far.elapsed < observe_within)
+    return start_server(who, order, r, poll_after(so_far));
+  return sighting{runtime_of(who, order, r)}; // it is there, whether it can be configured or not
 }
 
 progress<absent> destroy(const account& who, const runtime& gone, const heard& so_far) {
@@ -349,6 +365,25 @@ progress<absent> destroy(const account& who, const runtime& gone, const heard& s
   if (auto over = ended(who, gone.ref, so_far, milliseconds{0}))
     return std::move(*over);
   return ask{kill(who, gone.ref), poll_after(so_far)};
+}
+
+progress<sighting> twin(const account& who, const labels& stamp, const heard& so_far) {
+  auto page = [&](std::string_view cursor) {
+    return ask{control(who, http::method::get, list_target(pairs_of(stamp), cursor))};
+  };
+  if (!so_far.reply)
+    return page({});
+  auto found = page_of(who, so_far);
+  if (auto* why = std::get_if<failure>(&found))
+    return std::move(*why);
+  auto& [items, next] = std::get<listed_page>(found);
+  for (const auto& item : items)
+    if (carries(item, stamp)) {
+      runtime other;
+      other.ref = text_at(item, "sandboxID");
+      return sighting{std::move(other)};
+    }
+  return next.empty() ? progress<sighting>{sighting{absent{}}} : page(next);
 }
 
 progress<listing> list(const account& who, const list_order& order, const heard& so_far) {
@@ -442,14 +477,15 @@ const provider& e2b_provider() {
     .can = {.command = true, .image = true, .enumerates = true},
     .undo = compensation::destroy,
     .create_settles = settles,
-    .provision_within = create_call_within + start_within + end_within + call_within,
-    .destroy_within = end_within + call_within,
+    .provision_within = create_call_within + start_within + end_within + 2 * call_within,
+    .destroy_within = end_within + 2 * call_within,
     .fields = fields,
     .validate = validate,
     .authenticate = authenticate,
     .provision = provision,
     .observe = observe,
     .destroy = destroy,
+    .twin = twin,
     .list = list,
     .pause = pause,
     .resume = resume,

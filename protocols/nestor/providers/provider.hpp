@@ -19,6 +19,8 @@
 // R6  `observe` looks for what exists under the labels, through all pages, and gives what can be configured; what it
 //     does not find is believed absent only as `create_settles` says. What carries other labels is not ours.
 // R7  `destroy` is repeatable; "already gone" is success; `absent` is said only when absence was observed.
+//     Where names are not unique, what lies between us and the provider may have carried a create out twice: `twin`
+//     finds what else carries the labels, and it is destroyed too before absence is said.
 // R8  Nothing here reads a clock, an environment variable or a file.
 // R9  Keys of the account go only to hosts of its configuration and hosts it may be given (`carries_key_astray`); they
 //     are never in what a runtime is asked with, and a session key is in nothing that the control plane is asked but
@@ -185,6 +187,7 @@ struct provider {
   operation<runtime, provision_order> provision = nullptr;
   operation<sighting, provision_order> observe = nullptr;
   operation<absent, runtime> destroy = nullptr;
+  operation<sighting, labels> twin = nullptr; ///< by its ref alone, and nothing is done to it; null: names are unique
   // null: it cannot
   operation<listing, list_order> list = nullptr;
   operation<paused, runtime> pause = nullptr;

@@ -226,6 +226,25 @@ progress<sighting> observe(const account& who, const provision_order& order, con
   return sighting{std::move(*r)};
 }
 
+progress<sighting> twin(const account& who, const labels& stamp, const heard& so_far) {
+  if (!so_far.reply)
+    return ask{control(who, http::method::get, "/sessions/" + name_of(stamp))};
+  const auto* response = response_of(*so_far.reply);
+  if (has_status(response, not_found))
+    return sighting{absent{}};
+  constexpr std::string_view doing = "looking for another runtime of the same name";
+  if (!succeeded(response))
+    return failure_of(who, stage::looking, doing, *so_far.reply);
+  auto answer = json_of(*response);
+  runtime other;
+  other.ref = text_at(answer, "runtime_id");
+  if (text_at(answer, "status") == "stopped")
+    return sighting{absent{}};
+  if (other.ref.empty())
+    return not_understood(who, stage::looking, doing, "the answer lacks runtime_id");
+  return sighting{std::move(other)};
+}
+
 progress<absent> destroy(const account& who, const runtime& gone, const heard& so_far) {
   if (!so_far.reply)
     return ask{about(who, "stop", gone.ref), milliseconds{0}, at_stopping};
@@ -280,14 +299,15 @@ const provider& remote_provider() {
     .can = {.command = true, .image = true},
     .undo = compensation::destroy,
     .create_settles = settles,
-    .provision_within = start_call_within + ready_within + end_within + call_within,
-    .destroy_within = end_within + call_within,
+    .provision_within = start_call_within + ready_within + end_within + 2 * call_within,
+    .destroy_within = end_within + 2 * call_within,
     .fields = fields,
     .validate = validate,
     .authenticate = authenticate,
     .provision = provision,
     .observe = observe,
     .destroy = destroy,
+    .twin = twin,
     .pause = pause,
     .resume = resume,
   };

@@ -48,6 +48,8 @@ constexpr std::array option_rows{
 };
 
 constexpr std::array<std::string_view, 3> booted{"running", "failure", "shutdown"};
+constexpr std::array<std::string_view, 7> living{"queued",     "provisioning", "initializing", "running",
+                                                 "suspending", "suspended",    "resuming"};
 constexpr std::array<std::string_view, 4> settled{"running", "suspended", "failure", "shutdown"};
 
 constexpr std::uint16_t bad_request = 400, not_found = 404, not_yet = 408, conflict = 409;
@@ -294,6 +296,35 @@ progress<sighting> observe(const account& who, const provision_order& order, con
   return told(who, order, id, d.tunnel);
 }
 
+/// Among what lives, status by status in the order of a life: the lists of a year's history are not read for it.
+progress<sighting> twin(const account& who, const labels& stamp, const heard& so_far) {
+  auto page = [&](std::string_view status, std::string_view cursor) {
+    return ask{list(who, cursor, status), milliseconds{0}, at_listed, carry({status})};
+  };
+  if (!so_far.reply)
+    return page(living.front(), {});
+  const auto* response = response_of(*so_far.reply);
+  constexpr std::string_view doing = "looking for another devbox of the same labels";
+  if (!succeeded(response))
+    return failure_of(who, stage::looking, doing, *so_far.reply);
+  auto found = page_of(*response);
+  if (!found || so_far.asked >= pages_max)
+    return not_understood(who, stage::looking, doing, found ? "the list does not end" : "the answer is no list");
+  for (const auto& item : found->items)
+    if (auto d = devbox_of(item); d.now != life::ended && bears(d.metadata, stamp)) {
+      runtime other;
+      other.ref = d.id;
+      return sighting{std::move(other)};
+    }
+  auto status = carried_part(so_far.carried, 0);
+  if (!found->next.empty())
+    return page(status, found->next);
+  auto next = std::ranges::find(living, std::string_view{status});
+  if (next == living.end() || ++next == living.end())
+    return sighting{absent{}};
+  return page(*next, {});
+}
+
 // -- the rest of a life ---------------------------------------------------------------------------
 
 progress<listing> list_all(const account& who, const list_order& order, const heard& so_far) {
@@ -518,14 +549,15 @@ const provider& runloop_provider() {
     .can = {.command = true, .image = true, .resources = true, .enumerates = true},
     .undo = compensation::destroy,
     .create_settles = settles,
-    .provision_within = boots_within + ends_within + 2 * call_within,
-    .destroy_within = ends_within + call_within,
+    .provision_within = boots_within + ends_within + static_cast<int>(2 + living.size()) * call_within,
+    .destroy_within = ends_within + static_cast<int>(living.size()) * call_within,
     .fields = fields,
     .validate = validate,
     .authenticate = authenticate,
     .provision = provision,
     .observe = observe,
     .destroy = destroy,
+    .twin = twin,
     .list = list_all,
     .pause = pause,
     .resume = resume,

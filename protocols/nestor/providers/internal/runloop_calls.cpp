@@ -133,8 +133,10 @@ http_call wait_for_command(const account& who, std::string_view id, std::string_
   return waiting(who, target, json::array({"completed"}), held);
 }
 
-http_call list(const account& who, std::string_view after_id) {
+http_call list(const account& who, std::string_view after_id, std::string_view status) {
   auto target = "/v1/devboxes?limit=" + std::to_string(page_items);
+  if (!status.empty())
+    target += "&status=" + std::string{status};
   return api(who, http::method::get, after_id.empty() ? target : target + "&starting_after=" + query_value(after_id));
 }
 

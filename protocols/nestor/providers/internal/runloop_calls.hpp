@@ -49,7 +49,7 @@ http_call wait_for(const account& who, std::string_view id, std::span<const std:
 http_call wait_for_command(const account& who, std::string_view id, std::string_view execution,
                            std::chrono::seconds held);
 /// A page of all devboxes there ever were: lists have no filter but one for a state.
-http_call list(const account& who, std::string_view after_id);
+http_call list(const account& who, std::string_view after_id, std::string_view status = {});
 
 /// "https://{port}-{key}.tunnel.runloop.ai": as configured, else as the API's own host makes it.
 std::string tunnel_shape(const account& who);
