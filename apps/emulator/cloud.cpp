@@ -10,8 +10,8 @@ std::vector<cloud_row> cloud_table() {
      "dtn_00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff", make_daytona_cloud},
     {"e2b", "E2B's REST API, envd and sandbox hosts", "e2b_00112233445566778899aabbccddeeff00112233", make_e2b_cloud},
     {"runloop", "Runloop's REST API and tunnels", "ak_00112233445566778899aabbccddeeff", make_runloop_cloud},
-    {"modal", "Modal's gRPC control plane, tunnels and command router",
-     "ak-00112233445566778899aa:as-00112233445566778899aa", make_modal_cloud, true},
+    {"modal", "Modal's gRPC control plane, tunnels and command router", "ak-00112233445566778899aabb", make_modal_cloud,
+     true},
     {"remote", "the runtime API of remote runtimes", "rt_00112233445566778899aabbccddeeff", make_remote_cloud},
   };
 }

@@ -4,6 +4,8 @@
 
 #ifdef NESTOR_GRPC
 
+#  include <emulator/rpc_form.hpp>
+
 #  include <nestor/io/clock.hpp>
 
 #  include <boost/asio/io_context.hpp>
@@ -12,9 +14,6 @@
 #  include <grpcpp/generic/async_generic_service.h>
 #  include <grpcpp/grpcpp.h>
 
-#  include <algorithm>
-#  include <array>
-#  include <charconv>
 #  include <deque>
 #  include <fstream>
 #  include <limits>
@@ -33,20 +32,6 @@ constexpr int message_max = 100 << 20;
 grpc::ByteBuffer buffer_of(std::string_view bytes) {
   grpc::Slice slice{bytes.data(), bytes.size()};
   return grpc::ByteBuffer{&slice, 1};
-}
-
-/// As gRPC's clients read an answer of HTTP that is none of gRPC.
-grpc::StatusCode code_without_status(std::uint16_t status) {
-  switch (status) {
-    case 401: return grpc::StatusCode::UNAUTHENTICATED;
-    case 403: return grpc::StatusCode::PERMISSION_DENIED;
-    case 404: return grpc::StatusCode::UNIMPLEMENTED;
-    case 429:
-    case 502:
-    case 503:
-    case 504: return grpc::StatusCode::UNAVAILABLE;
-    default: return grpc::StatusCode::UNKNOWN;
-  }
 }
 
 /// One call. libgrpc++ tells of it on its own threads; it is answered from the cloud's. It keeps itself until libgrpc++
@@ -102,15 +87,13 @@ public:
     if (waiting_.size() == 1)
       StartWrite(&waiting_.front());
   }
-  void over(grpc::Status status, const http::response* trailers = nullptr) {
+  void over(grpc::Status status, const grpc_answer* with = nullptr) {
     std::lock_guard lock{mutex_};
     if (finished_ || last_)
       return;
-    if (trailers)
-      for (const auto& [name, value] : trailers->headers)
-        if (!http::same_header_name(name, "grpc-status") && !http::same_header_name(name, "grpc-message") &&
-            !http::same_header_name(name, "content-type"))
-          context_.AddTrailingMetadata(name, value);
+    if (with)
+      for (const auto& [name, value] : with->trailers)
+        context_.AddTrailingMetadata(name, value);
     last_ = std::move(status);
     if (waiting_.empty())
       finish();
@@ -140,14 +123,8 @@ private:
   std::shared_ptr<conversation> self_;
 };
 
-grpc::Status status_of(const http::response& answer) {
-  const auto* code = answer.find("grpc-status");
-  if (!code)
-    return {code_without_status(answer.status), "Received HTTP status code " + std::to_string(answer.status)};
-  int number = static_cast<int>(grpc::StatusCode::UNKNOWN);
-  std::from_chars(code->data(), code->data() + code->size(), number);
-  const auto* words = answer.find("grpc-message");
-  return {static_cast<grpc::StatusCode>(number), words ? *words : std::string{}};
+grpc::Status status_of(const grpc_answer& answer) {
+  return {static_cast<grpc::StatusCode>(answer.status), answer.status_message};
 }
 
 class door final : public nested_server::reply_door {
@@ -164,7 +141,7 @@ public:
     });
   }
   void count_in(nested_server::traffic&) override {}
-  void begin(const http::response& head) override { head_ = head; }
+  void begin(const http::response& head) override { head_ = answer_of(head); }
   void more(std::string_view bytes) override { with_->send(bytes); }
   void end() override { with_->over(status_of(head_), &head_); }
 
@@ -174,15 +151,15 @@ private:
       return; // until the client has enough
     if (r.how != wire_reply::way::answer || r.body_sent != std::numeric_limits<std::size_t>::max())
       return with_->cut();
-    auto status = status_of(r.response);
-    if (status.ok())
-      with_->send(r.response.body);
-    with_->over(std::move(status), &r.response);
+    auto answer = answer_of(r.response);
+    if (answer.status == 0)
+      with_->send(answer.message);
+    with_->over(status_of(answer), &answer);
   }
 
   boost::asio::io_context& io_;
   std::shared_ptr<conversation> with_;
-  http::response head_;
+  grpc_answer head_;
 };
 
 class any_service final : public grpc::CallbackGenericService {
@@ -226,7 +203,7 @@ grpc_front::grpc_front(boost::asio::io_context& io) : parts_(std::make_unique<pa
 
 grpc_front::~grpc_front() {
   for (auto& each : parts_->servers)
-    each->Shutdown(std::chrono::system_clock::now());
+    each->Shutdown(gpr_inf_past(GPR_CLOCK_REALTIME)); // nothing is waited for
 }
 
 std::uint16_t grpc_front::listen(std::uint16_t port, const std::filesystem::path& tls,

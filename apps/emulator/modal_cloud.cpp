@@ -224,12 +224,14 @@ void modal_cloud::hold(const std::string& id, milliseconds most, bool (*ready)(c
 
 void modal_cloud::fill_tunnels(const modal_sandbox& s,
                                google::protobuf::RepeatedPtrField<message::Tunnel>& into) const {
-  auto domain = options_.domain.empty() ? std::string{"modal.localhost:80"} : options_.domain;
-  auto colon = domain.rfind(':');
+  constexpr std::uint32_t usual = 443;
+  auto domain = options_.domain.empty() ? std::string{"modal.localhost"} : options_.domain;
+  auto colon = std::min(domain.find(':'), domain.size());
   for (auto port : s.ports) {
     auto& tunnel = *into.Add();
     tunnel.set_host(s.task + "-" + std::to_string(port) + "." + s.worker + "." + domain.substr(0, colon));
-    tunnel.set_port(static_cast<std::uint32_t>(std::atoi(domain.c_str() + colon + 1)));
+    auto reached_at = colon < domain.size() ? static_cast<std::uint32_t>(std::atoi(domain.c_str() + colon + 1)) : usual;
+    tunnel.set_port(reached_at);
     tunnel.set_container_port(port);
   }
 }

@@ -14,8 +14,8 @@ inline constexpr std::size_t recorded_max = 10'000;
 class recording {
 public:
   void note(std::string_view cloud, const http::request& request, std::uint16_t status);
-  /// [{"cloud","method","target","headers":{…},"json"|"body"|"message":…,"status"}]: bodies that are JSON as such, gRPC's
-  /// messages in hexadecimal.
+  /// [{"cloud","method","target","headers":{…},"json"|"body"|"message":…,"status"}]: bodies that are JSON as such,
+  /// gRPC's messages in hexadecimal.
   [[nodiscard]] std::string text() const;
 
 private:

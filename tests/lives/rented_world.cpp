@@ -1,5 +1,7 @@
 #include "rented_world.hpp"
 
+#include <emulator/rpc_form.hpp>
+
 #include <nestor/http/url.hpp>
 
 #include <algorithm>
@@ -32,8 +34,9 @@ struct hand {
 /// The way back to an actor: one answer, or its time-out.
 class actors_door final : public emulator::reply_door, public std::enable_shared_from_this<actors_door> {
 public:
-  actors_door(emulator::clockwork& time, actors::reply_to to, milliseconds timeout)
-      : time_(time), to_(std::move(to)), timeout_(timeout), asked_(time.now()) {}
+  /// `rpc`: whoever asked speaks gRPC.
+  actors_door(emulator::clockwork& time, actors::reply_to to, milliseconds timeout, bool rpc)
+      : time_(time), to_(std::move(to)), timeout_(timeout), rpc_(rpc), asked_(time.now()) {}
 
   void begin_waiting() {
     time_.after(timeout_, [me = shared_from_this()] { me->say(http::transport_error::timed_out); });
@@ -60,12 +63,21 @@ private:
     if (std::exchange(said_, true))
       return;
     if (auto whom = caf::actor_cast<caf::actor>(to_.whom))
-      actors::tell_from_outside(whom, actors::io_done{to_.ticket, std::move(what)});
+      actors::tell_from_outside(whom, actors::io_done{to_.ticket, rpc_ ? io_reply{as_rpc(what)} : io_reply{what}});
+  }
+  /// What libgrpc++ makes of it: once a call had a connection, what broke it is a status.
+  static grpc_reply as_rpc(const http_reply& what) {
+    constexpr int deadline_exceeded = 4, unavailable = 14;
+    if (const auto* answer = std::get_if<http::response>(&what))
+      return emulator::answer_of(*answer);
+    auto why = std::get<http::transport_error>(what);
+    return grpc_answer{why == http::transport_error::timed_out ? deadline_exceeded : unavailable, {}, {}, {}};
   }
 
   emulator::clockwork& time_;
   actors::reply_to to_;
   milliseconds timeout_;
+  bool rpc_;
   instant asked_;
   http::response parts_;
   bool said_ = false;
@@ -127,8 +139,14 @@ void rented_world::plan(std::string_view cloud, const std::vector<std::string>& 
 
 void rented_world::perform(io_request request, actors::reply_to to) {
   auto* call = std::get_if<http_call>(&request);
+  auto* rpc = std::get_if<grpc_call>(&request);
+  http_call as_http;
+  if (rpc) {
+    as_http = {rpc->to, emulator::request_of(*rpc), rpc->timeout, rpc->from};
+    call = &as_http;
+  }
   auto milliseconds_at_most = call ? call->timeout : milliseconds{0};
-  auto door = std::make_shared<actors_door>(time_, std::move(to), milliseconds_at_most);
+  auto door = std::make_shared<actors_door>(time_, std::move(to), milliseconds_at_most, rpc != nullptr);
   auto at = std::ranges::find_if(
     clouds_, [&](const auto& each) { return call && call->to.host.ends_with("." + domain_of(each.first)); });
   if (at == clouds_.end()) {

@@ -4,7 +4,7 @@ import { admin, assert, check, done, failure, fetchAt, until } from './proof.mjs
 
 process.env.MODAL_SERVER_URL = process.env.NESTOR_EMULATOR_MODAL; // read when the SDK is loaded
 const { AlreadyExistsError, ModalClient, NotFoundError, ResourceExhaustedError } = await import('modal');
-const [tokenId, tokenSecret] = process.env.NESTOR_EMULATOR_MODAL_KEY.split(':');
+const [tokenId, tokenSecret = tokenId] = process.env.NESTOR_EMULATOR_MODAL_KEY.split(':');
 const client = new ModalClient({ tokenId, tokenSecret, logLevel: 'error' });
 const impatient = new ModalClient({ tokenId, tokenSecret, logLevel: 'error', maxRetries: 0, maxThrottleWaitSecs: 0 });
 const exists = async () => (await admin('/admin/sandboxes')).modal;

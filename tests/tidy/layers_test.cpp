@@ -33,7 +33,7 @@ TEST_CASE("there is a tree to judge") {
 }
 
 TEST_CASE("protocols know no actors, no sockets, no files and no clock's thread") {
-  never_includes("protocols/", {"caf/", "boost/", "openssl/", "nestor/actors/", "nestor/io/", "thread", "mutex",
+  never_includes("protocols/", {"caf/", "boost/", "openssl/", "nestor/actors/", "nestor/io/", "grpc", "thread", "mutex",
                                 "condition_variable", "fstream", "filesystem", "iostream", "sys/", "unistd.h"});
 }
 
@@ -41,7 +41,8 @@ TEST_CASE("public headers of protocols include nothing of third parties") {
   for (const auto& file : cpp_files())
     if (file.under("protocols/") && file.is_header())
       for (const auto& name : includes_of(file))
-        if (starts_with_any(name, {"nlohmann/", "sodium"}) && file.path.find("/internal/") == std::string::npos)
+        if (starts_with_any(name, {"nlohmann/", "sodium", "google/", "nestor_messages/"}) &&
+            file.path.find("/internal/") == std::string::npos)
           FAIL_CHECK(file.path << " includes " << name);
 }
 
@@ -50,11 +51,11 @@ TEST_CASE("io knows no actors, actors touch nothing themselves, and they meet on
   never_includes("actors/nestor/actors/", {"boost/", "openssl/", "sys/", "unistd.h", "fstream", "nestor/bridge/"});
 }
 
-TEST_CASE("an embedder never sees Boost: no public header includes it") {
+TEST_CASE("an embedder never sees Boost or gRPC: no public header includes them") {
   for (const auto& file : cpp_files())
     if (file.under("actors/") && file.is_header() && file.path.find("/internal/") == std::string::npos)
       for (const auto& name : includes_of(file))
-        if (starts_with_any(name, {"boost/"}))
+        if (starts_with_any(name, {"boost/", "grpc"}))
           FAIL_CHECK(file.path << " includes " << name);
 }
 

@@ -1,5 +1,5 @@
-// The io seam over the real world: the HTTP and gRPC clients and the child processes of io/, reached from actors, answered with
-// messages. The only code that knows both sides.
+// The io seam over the real world: the HTTP and gRPC clients and the child processes of io/, reached from actors,
+// answered with messages. The only code that knows both sides.
 #pragma once
 
 #include <nestor/actors/seams.hpp>

@@ -264,7 +264,7 @@ void grpc_client::state::connect(grpc_call& what, const resolved& found, instant
   made->channel = channel;
   made->done = std::move(done);
   made->answer_max = options.answer_max;
-  made->context.set_deadline(std::chrono::system_clock::now() + left);
+  made->context.set_deadline(gpr_time_from_micros(left.count(), GPR_TIMESPAN));
   for (const auto& each : what.metadata)
     made->context.AddMetadata(each.name, std::string{std::string_view{each.value}});
   grpc::Slice bytes{what.message.data(), what.message.size()};

@@ -1,6 +1,6 @@
-// Unary gRPC calls and server streams to a few servers: bytes in, bytes out (seam/io_request.hpp), over libgrpc++. Knows
-// no provider, no message and no actor. Exists behind this interface so that nothing else sees libgrpc++, and so that a
-// build without it (NESTOR_GRPC) differs in nothing but the answer.
+// Unary gRPC calls and server streams to a few servers: bytes in, bytes out (seam/io_request.hpp), over libgrpc++.
+// Knows no provider, no message and no actor. Exists behind this interface so that nothing else sees libgrpc++, and so
+// that a build without it (NESTOR_GRPC) differs in nothing but the answer.
 #pragma once
 
 #include <nestor/io/address_rules.hpp>

@@ -37,11 +37,14 @@ std::string reference_of(const message::ImageDefinition& d) {
 
 } // namespace
 
-/// The key is the token's id and its secret: "ak-…:as-…".
+/// The key is the token's id and its secret, "ak-…:as-…"; without a colon it is both.
 bool modal_cloud::admitted(const call_ref& c, const method& m) {
-  auto given = c->header("x-modal-token-id") + ":" + c->header("x-modal-token-secret");
-  bool restricted = given == restricted_key(options_.key);
-  if (given != options_.key && !restricted)
+  auto colon = options_.key.find(':');
+  auto id = options_.key.substr(0, colon);
+  auto secret = colon == std::string::npos ? id : options_.key.substr(colon + 1);
+  auto given = c->header("x-modal-token-secret");
+  bool restricted = given == restricted_key(secret);
+  if (c->header("x-modal-token-id") != id || (given != secret && !restricted))
     return refuse(c, rpc::unauthenticated, "Token ID is malformed"), false;
   if (c->header("x-modal-client-type").empty() || c->header("x-modal-client-version") < "1")
     return refuse(c, rpc::failed_precondition, "The client version is no longer supported"), false;

@@ -67,7 +67,7 @@ void modal_cloud::serve_tunnel(const call_ref& c) {
 message::RouterAccess modal_cloud::access_to(const modal_sandbox& s) {
   message::RouterAccess access;
   access.set_jwt(new_jwt(access_life));
-  // Spelled so whatever is spoken there: the SDK refuses another scheme, and speaks without TLS on loopback all the same.
+  // Spelled so whatever is spoken there: the SDK refuses another scheme, and on loopback speaks without TLS anyway.
   access.set_url("https" + options_.base.substr(options_.base.find(':')));
   router_tokens_[access.jwt()] = s.task;
   return access;

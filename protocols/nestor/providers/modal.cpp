@@ -1,6 +1,7 @@
 // `modal`: sandboxes by gRPC. The nested server is their entrypoint, found by name and tags, reached through an
 // encrypted tunnel without a key of its own: the session key is what guards it. There is no pause and no lease; the
-// provider ends a sandbox at its lifetime. An app in the account holds them all, and an image is built before the first.
+// provider ends a sandbox at its lifetime. An app in the account holds them all, and an image is built before the
+// first.
 #include <nestor/providers/internal/carried.hpp>
 #include <nestor/providers/internal/modal_calls.hpp>
 #include <nestor/providers/internal/option_rows.hpp>
@@ -65,7 +66,8 @@ enum : place {
   at_polled, ///< whether it still runs
   at_listed,
   at_terminated,
-  at_vanishing
+  at_vanishing,
+  at_renewed ///< another token
 };
 
 failure failed(errc code, std::string cause, step when = step::provision) {
@@ -86,17 +88,37 @@ bool said(const heard& so_far, rpc_code status) {
 
 // -- the end --------------------------------------------------------------------------------------
 
-ask end_it(const account& who, const std::string& id, std::string_view cause = {}, milliseconds after = {}) {
-  return ask{terminate(who, id), after, at_terminated, carry({id, cause})};
+/// Whoever ends a sandbox may have proved its token long ago: then it is told another one on the way.
+account with_token(const account& who, const std::string& token) {
+  auto result = who;
+  if (!token.empty())
+    result.proven.tokens = {{std::string{auth_token}, secret::copy_of(token)}};
+  return result;
+}
+
+/// `token`: one that was told on the way.
+ask end_it(const account& who, const std::string& id, std::string_view cause = {}, std::string_view token = {},
+           milliseconds after = {}) {
+  return ask{terminate(who, id), after, at_terminated, carry({id, cause, token})};
 }
 
 /// Told to end until it is over or not known.
-progress<absent> ended(const account& who, const heard& so_far, milliseconds within) {
+progress<absent> ended(const account& proven, const heard& so_far, milliseconds within) {
   auto id = part(so_far, 0);
   auto cause = part(so_far, 1);
+  auto token = part(so_far, 2);
+  if (so_far.at == at_renewed) {
+    auto given = read<message::AuthToken>(*so_far.reply);
+    if (!given || given->token().empty())
+      return unread(proven, stage::ending, "renewing the token", *so_far.reply);
+    return end_it(with_token(proven, given->token()), id, cause, given->token());
+  }
   if (said(so_far, rpc_code::not_found))
     return absent{};
-  auto told = succeeded(answer_of(*so_far.reply));
+  if (said(so_far, rpc_code::unauthenticated) && token.empty())
+    return ask{unproven_call(proven, "AuthTokenGet", message::Empty{}), milliseconds{0}, at_renewed,
+               carry({id, cause})};
+  auto who = with_token(proven, token);
   auto now = so_far.at == at_vanishing ? read<message::Waited>(*so_far.reply) : std::nullopt;
   if (now && is_over(now->result()))
     return absent{};
@@ -104,9 +126,9 @@ progress<absent> ended(const account& who, const heard& so_far, milliseconds wit
   if (refuses_us(answer_of(*so_far.reply)) || so_far.elapsed + after > within)
     return now ? failed(errc::destroy_failed, who.name + ": " + id + " still runs", step::destroy)
                : unread(who, stage::ending, "ending " + id, *so_far.reply);
-  if (so_far.at == at_terminated && told) // mostly it is over at once
-    return ask{poll(who, id), milliseconds{0}, at_vanishing, carry({id, cause})};
-  return end_it(who, id, cause, after);
+  if (so_far.at == at_terminated && succeeded(answer_of(*so_far.reply))) // mostly it is over at once
+    return ask{poll(who, id), milliseconds{0}, at_vanishing, carry({id, cause, token})};
+  return end_it(who, id, cause, token, after);
 }
 
 progress<absent> destroy(const account& who, const runtime& gone, const heard& so_far) {
@@ -293,7 +315,8 @@ progress<runtime> provision(const account& who, const provision_order& order, co
     case at_created: return on_created(who, order, so_far);
     case at_named: return on_named(who, so_far);
     case at_terminated:
-    case at_vanishing: return on_ended(who, so_far);
+    case at_vanishing:
+    case at_renewed: return on_ended(who, so_far);
     default: return on_sandbox(who, order, so_far);
   }
 }

@@ -11,7 +11,8 @@ using namespace nestor::tests;
 
 namespace {
 
-/// The same refusal in both tongues: as HTTP, and as gRPC's servers say it (1, 2, 4, 13, 14 leave it open what was done).
+/// The same refusal in both tongues: as HTTP, and as gRPC's servers say it. 1, 2, 4, 13 and 14 leave it open what was
+/// done.
 struct refusal {
   std::uint16_t http;
   int rpc;

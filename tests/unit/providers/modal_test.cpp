@@ -191,6 +191,24 @@ TEST_CASE("modal: token refresh: a proof ends half way through its token's life"
     CHECK_FALSE(proof_from(odd).until);
 }
 
+TEST_CASE("modal: token refresh: whoever ends a sandbox with a token that is too old is told another") {
+  message::AuthToken given;
+  given.set_token("new.token.CANARY");
+  auto story = hold(self().destroy, rented(),
+                    {{"SandboxTerminateV2", said(16, {}, "Auth token is expired")},
+                     {"AuthTokenGet", is(given)},
+                     {"SandboxTerminateV2", is(message::Terminated{})},
+                     {"SandboxWaitV2", waited(3)}});
+  CHECK(story.result());
+  CHECK(metadata_of(story.asked[1], "x-modal-auth-token").empty());
+  for (std::size_t later : {2, 3})
+    CHECK(metadata_of(story.asked[later], "x-modal-auth-token") == "new.token.CANARY");
+  auto again = hold(self().destroy, rented(),
+                    {{"SandboxTerminateV2", said(16)}, {"AuthTokenGet", is(given)}, {"SandboxTerminateV2", said(16)}});
+  REQUIRE(again.why());
+  CHECK(again.why()->code == errc::auth_refused);
+}
+
 TEST_CASE("modal: a build without gRPC says so when the account is verified") {
   auto story = hold(self().authenticate, no_order{},
                     {{"AuthTokenGet", said(12, {}, "this build of Nestor has no gRPC (NESTOR_GRPC=OFF)")}});
@@ -417,7 +435,9 @@ TEST_CASE("modal: an end is told until it is seen, and again what is gone is an 
   auto stubborn = converse(self().destroy, some_account(), rented(), [](const ask&, std::size_t) { return waited(0); });
   REQUIRE(stubborn.why());
   CHECK(stubborn.why()->code == errc::destroy_failed);
-  CHECK(hold(self().destroy, rented(), {{"SandboxTerminateV2", said(16)}}).why());
+  auto refused = hold(self().destroy, rented(), {{"SandboxTerminateV2", said(16)}, {"AuthTokenGet", said(16)}});
+  REQUIRE(refused.why());
+  CHECK(refused.why()->code == errc::auth_refused);
 }
 
 TEST_CASE("modal: beyond its own lifetime it cannot keep a sandbox, and says what it cannot rent") {
