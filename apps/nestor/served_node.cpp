@@ -53,8 +53,11 @@ struct served_node::impl {
   caf::actor desk;
   std::string url;
 
-  actors::node_options options_of_node(const node_config& c, actors::api_options desk_options) {
+  actors::node_options options_of_node(const node_config& c, const state_folder& state,
+                                       actors::api_options desk_options) {
     actors::node_options options;
+    options.journal = c.journal.empty() ? std::string{journal_scheme} + state.file("journal.db") : c.journal;
+    options.keys = c.keys_file.empty() ? state.file("keys") : c.keys_file;
     options.addresses_allowed = c.addresses_allow;
     options.resolve = c.resolve;
     options.ca_file = c.ca_file;
@@ -104,8 +107,7 @@ struct served_node::impl {
   }
 };
 
-served_node::served_node(const node_config& config, const state_folder& state, api::token_book tokens,
-                         std::function<void()> all_ended)
+served_node::served_node(const node_config& config, const state_folder& state, api::token_book tokens)
     : impl_(std::make_unique<impl>()) {
   impl_->gate->tokens = std::move(tokens);
   impl_->gate->rules.hosts = hosts_of(config.serve);
@@ -118,8 +120,7 @@ served_node::served_node(const node_config& config, const state_folder& state, a
   desk.pages = dashboard_page;
   desk.keep_tokens = [&state](const api::token_book& book) { return state.keep_tokens(book); };
   desk.connections = [held = impl_.get()] { return held->server ? held->server->connections() : 0; };
-  desk.all_ended = std::move(all_ended);
-  impl_->node = std::make_unique<actors::node>(impl_->system, impl_->options_of_node(config, std::move(desk)));
+  impl_->node = std::make_unique<actors::node>(impl_->system, impl_->options_of_node(config, state, std::move(desk)));
   actors::tell_from_outside(impl_->desk,
                             actors::surroundings_known{impl_->node->shared_around(), impl_->node->front()});
   impl_->listen(config.serve);
@@ -133,10 +134,6 @@ const std::string& served_node::url() const {
 
 void served_node::reload(const node_config& config) {
   actors::tell_from_outside(impl_->desk, actors::hosts_changed{hosts_of(config.serve)});
-}
-
-void served_node::end_everything() {
-  actors::tell_from_outside(impl_->desk, actors::end_everything{});
 }
 
 } // namespace nestor::cli

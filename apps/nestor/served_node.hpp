@@ -7,7 +7,6 @@
 #include <nestor/actors/system.hpp>
 #include <nestor/node/node_config.hpp>
 
-#include <functional>
 #include <memory>
 #include <string>
 
@@ -15,10 +14,10 @@ namespace nestor::cli {
 
 class served_node {
 public:
-  /// Listens when this returns. `all_ended` is called, on the node's thread, after `end_everything`.
+  /// Listens when this returns, and has every sandbox of its journal again.
   /// Throws std::runtime_error or std::system_error, naming what failed.
-  served_node(const node_config& config, const state_folder& state, api::token_book tokens,
-              std::function<void()> all_ended);
+  served_node(const node_config& config, const state_folder& state, api::token_book tokens);
+  /// Sandboxes stay as they are: a node that is started over the same journal has them again.
   ~served_node();
   served_node(const served_node&) = delete;
   served_node& operator=(const served_node&) = delete;
@@ -27,8 +26,6 @@ public:
   [[nodiscard]] const std::string& url() const;
   /// What may change while it runs: the host names that it answers to.
   void reload(const node_config& config);
-  /// Takes nothing new, and ends every sandbox.
-  void end_everything();
 
 private:
   struct impl;

@@ -1,5 +1,5 @@
-// `nestor serve`: the node that others drive. SIGTERM drains it (a second one ends it now), SIGHUP reads its
-// configuration again.
+// `nestor serve`: the node that others drive. SIGTERM ends it in order and leaves its sandboxes to the next start (a
+// second one ends it now), SIGHUP reads its configuration again.
 #include "served_node.hpp"
 #include "service_notice.hpp"
 #include "spec_file.hpp"
@@ -7,15 +7,12 @@
 #include "verbs.hpp"
 
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include <array>
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
-#include <optional>
 
 namespace nestor::cli {
 namespace {
@@ -39,31 +36,25 @@ public:
   signals(const signals&) = delete;
   signals& operator=(const signals&) = delete;
 
-  /// The next one; nothing when `other` became readable first.
-  std::optional<int> next(int other) const {
+  /// From now on they do what they do to any process.
+  void let_through() const {
+    sigset_t none;
+    sigemptyset(&none);
+    ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
+  }
+
+  [[nodiscard]] int next() const {
     for (;;) {
       signalfd_siginfo caught{};
       if (::read(fd_, &caught, sizeof caught) == sizeof caught)
         return static_cast<int>(caught.ssi_signo);
-      std::array<pollfd, 2> watched{{{fd_, POLLIN, 0}, {other, POLLIN, 0}}};
-      ::poll(watched.data(), watched.size(), -1);
-      if ((watched[1].revents & POLLIN) != 0)
-        return std::nullopt;
+      pollfd watched{fd_, POLLIN, 0};
+      ::poll(&watched, 1, -1);
     }
   }
 
 private:
   int fd_ = -1;
-};
-
-/// Rung from the node's thread.
-struct bell {
-  int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  ~bell() { ::close(fd); }
-  void ring() const {
-    std::uint64_t one = 1;
-    [[maybe_unused]] auto written = ::write(fd, &one, sizeof one);
-  }
 };
 
 void reload(served_node& node, const serve_options& o) {
@@ -79,25 +70,9 @@ void reload(served_node& node, const serve_options& o) {
 }
 
 /// Until it is told to end.
-int attend(served_node& node, const signals& caught, const bell& ended, const serve_options& o) {
-  bool draining = false;
-  for (;;) {
-    auto number = caught.next(ended.fd);
-    if (!number) {
-      say("drained: nothing is left");
-      return done;
-    }
-    if (*number == SIGHUP) {
-      reload(node, o);
-    } else if (!std::exchange(draining, true)) {
-      tell_service_manager("STOPPING=1\nSTATUS=ending every sandbox");
-      say("draining: no new sandboxes, those that are there are ended; once more to stop now");
-      node.end_everything();
-    } else {
-      say("stopped: guardians end the processes that are left");
-      return failed;
-    }
-  }
+void attend(served_node& node, const signals& caught, const serve_options& o) {
+  while (caught.next() == SIGHUP)
+    reload(node, o);
 }
 
 } // namespace
@@ -119,14 +94,17 @@ int run_serve(const serve_options& o) {
     return usage;
   }
   signals caught;
-  bell ended;
   try {
     state_folder state{folder};
-    served_node node{*config, state, state.open_tokens(), [&ended] { ended.ring(); }};
+    served_node node{*config, state, state.open_tokens()};
     state.announce(node.url());
     std::cout << "listening on " << node.url() << "\nthe first token is in " << state.file("token") << std::endl;
     tell_service_manager("READY=1\nSTATUS=listening on " + node.url());
-    return attend(node, caught, ended, o);
+    attend(node, caught, o);
+    tell_service_manager("STOPPING=1");
+    say("stopping: sandboxes stay as they are, and the next start has them again");
+    caught.let_through(); // once more ends it at once
+    return done;
   } catch (const std::runtime_error& e) { // std::system_error, too
     say(e.what());
     return refused;

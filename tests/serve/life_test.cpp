@@ -237,6 +237,32 @@ TEST_CASE("a node tells its service manager, reads its configuration again, and 
   ::close(manager);
 }
 
+TEST_CASE("sandboxes outlive their node, however it ends, and the next one has them again") {
+  scratch_folder scratch;
+  std::string id;
+  std::string runtime;
+  for (int number : {SIGTERM, SIGKILL}) {
+    serving_node node{scratch};
+    REQUIRE(node.port() != 0);
+    node.leaves_sandboxes = true;
+    if (id.empty())
+      id = node.ask("POST", "/v1/sandboxes", node.token(), json_spec("survivor")).json().value("id", "");
+    CHECK(settle(node, id, "Ready") == "Ready");
+    auto seen = node.ask("GET", "/v1/sandboxes/" + id, node.token()).json();
+    auto ref = seen["runtime"].value("ref", "");
+    CHECK((runtime.empty() || ref == runtime)); // the same process
+    runtime = ref;
+    auto again = node.ask("POST", "/v1/sandboxes", node.token(), json_spec("survivor"));
+    CHECK(again.status == 409); // its name is still its own
+    CHECK(node.end_by(number) == (number == SIGTERM ? 0 : -1));
+  }
+  serving_node last{scratch};
+  CHECK(settle(last, id, "Ready") == "Ready");
+  CHECK(last.ask("GET", "/v1/sandboxes/" + id, last.token()).json()["runtime"].value("ref", "") == runtime);
+  CHECK(last.ask("DELETE", "/v1/sandboxes/" + id, last.token()).status == 202);
+  CHECK(settle(last, id, "Destroyed") == "Destroyed");
+}
+
 TEST_CASE("a draining node takes nothing new and says so; its tokens outlive it") {
   scratch_folder scratch;
   std::string token;

@@ -98,6 +98,39 @@ public:
     token_ = contents_of(state_ + "/token");
   }
 
+  /// Its processes would outlive it: what it still has is ended first, unless another node is to find them.
+  ~serving_node() {
+    if (!leaves_sandboxes && program_.pid() > 0 && port_ != 0)
+      end_sandboxes();
+  }
+  serving_node(const serving_node&) = delete;
+  serving_node& operator=(const serving_node&) = delete;
+
+  bool leaves_sandboxes = false;
+
+  /// Every tenant's; returns when they have ended, or the node says nothing more.
+  void end_sandboxes() const {
+    std::string query = "?limit=200";
+    for (std::string cursor = query; !cursor.empty();) {
+      auto page = ask("GET", "/v1/sandboxes" + cursor, token_).json();
+      if (!page.is_object())
+        return;
+      for (const auto& each : page["items"])
+        end_sandbox(each.value("id", ""));
+      cursor = page["next_cursor"].is_string() ? query + "&cursor=" + page["next_cursor"].get<std::string>() : "";
+    }
+  }
+  void end_sandbox(const std::string& id) const {
+    std::uint64_t seen = 0;
+    for (;;) {
+      auto status = ask("DELETE", "/v1/sandboxes/" + id, token_).json().value("status", "");
+      if (status.empty() || status == "Destroyed" || status == "Failed")
+        return;
+      auto events = ask("GET", "/v1/sandboxes/" + id + "/events?wait=10&after=" + std::to_string(seen), token_).json();
+      seen = events.is_object() ? events.value("last_id", seen) : seen;
+    }
+  }
+
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] const std::string& token() const { return token_; }
   [[nodiscard]] const std::string& state() const { return state_; }
@@ -131,6 +164,8 @@ public:
   }
   /// A signal; the exit code once it has ended, -1 when a signal ended it.
   int end_by(int number) {
+    if (!leaves_sandboxes)
+      end_sandboxes();
     auto pid = program_.pid();
     ::kill(pid, number);
     int status = 0;

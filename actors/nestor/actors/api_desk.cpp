@@ -46,7 +46,6 @@ caf::behavior api_desk::make_behavior() {
               read_on(found->first, found->second);
           },
           [this](const woken&) { on_beat(); },
-          [this](end_everything) { on_end_everything(); },
           [this](hosts_changed& changed) { options_.gate->rules.hosts = std::move(changed.hosts); }};
 }
 
@@ -172,12 +171,6 @@ void api_desk::answer(const request& r, http::response response) {
 
 void api_desk::refuse(const request& r, const failure& why) {
   answer(r, refused(why, r->exchange->request()));
-}
-
-void api_desk::on_end_everything() {
-  takes_new_ = false;
-  self_->ask_untimed(front_, drain{})
-    .then([this](const drained&) { options_.all_ended(); }, [this](const caf::error&) { options_.all_ended(); });
 }
 
 } // namespace nestor::actors

@@ -35,7 +35,6 @@ struct api_options {
   std::function<std::string_view(std::string_view path)> pages; ///< the dashboard's files; empty: none of that path
   std::function<bool(const api::token_book&)> keep_tokens; ///< makes a change of the book last; false: it could not
   std::function<std::size_t()> connections;                ///< that are open
-  std::function<void()> all_ended;                         ///< after `end_everything`
 };
 
 class api_desk {
@@ -103,7 +102,6 @@ private:
   void on_revoke_token(const request& r);
   void on_node(const request& r, std::uint16_t status);
   void on_metrics(const request& r);
-  void on_end_everything();
 
   // -- events (api_desk_events.cpp)
   void on_status(const status_changed& now);

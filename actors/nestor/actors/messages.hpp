@@ -271,8 +271,6 @@ struct api_call {
 struct reader_drained {
   std::uint64_t reader = 0;
 };
-/// Ends every sandbox; then the desk tells whoever made it.
-struct end_everything {};
 /// The host names that the node answers to have changed.
 struct hosts_changed {
   std::vector<std::string> hosts;
@@ -374,7 +372,6 @@ void dedicate(caf::actor_system_config& cfg);
   X(surroundings_known) \
   X(api_call) \
   X(reader_drained) \
-  X(end_everything) \
   X(hosts_changed) \
   X(end_runtime) \
   X(runtime_ended) \

@@ -127,8 +127,6 @@ private:
   // -- what outlives the process -------------------------------------------------------------------------------------
 
   void durable(const json_tree& root, node_config& into) {
-    if (const auto* folder = member(root, "state"))
-      into.state = text(*folder, "state", "the path of a folder").value_or("");
     if (const auto* at = member(root, "journal"))
       into.journal = text(*at, "journal", std::string{journal_expected}).value_or("");
     if (!into.journal.empty() && (!into.journal.starts_with(journal_scheme) || into.journal == journal_scheme))

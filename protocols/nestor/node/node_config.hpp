@@ -22,7 +22,6 @@ namespace nestor {
 inline constexpr std::string_view journal_scheme = "sqlite://";
 
 struct node_config {
-  std::string state;     ///< folder of what outlives the process; empty: the caller's default
   std::string journal;   ///< `journal_scheme` and a path; empty: not said
   std::string keys_file; ///< key ring of what is sealed at rest; empty: not said
   std::shared_ptr<const providers::account_book> accounts = providers::built_in_accounts();

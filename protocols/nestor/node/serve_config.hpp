@@ -12,7 +12,7 @@
 namespace nestor {
 
 struct serve_config {
-  std::string state;                 ///< folder of token, tokens and lock; empty: the user's own
+  std::string state;                 ///< folder of tokens, lock, journal and keys; empty: the user's own
   std::string address = "127.0.0.1"; ///< numeric
   std::uint16_t port = 7077;         ///< 0: a free one
   std::vector<std::string> hosts;    ///< names it answers to besides loopback's and its address; lower case
