@@ -218,6 +218,8 @@ life::life(const life_order& order) {
   pid_ = ::fork();
   if (pid_ == 0) {
     ::close(ends[0]);
+    for (int number : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTERM, SIGINT})
+      ::signal(number, SIG_DFL); // the test's own handlers are not for this process
     ::signal(SIGPIPE, SIG_IGN);
     ::_exit(live(order, ends[1]));
   }
