@@ -53,7 +53,7 @@ TEST_CASE("a key whose request was refused is free again") {
 
 TEST_CASE("keys are 1 to 128 printable characters") {
   api::replay_book book;
-  for (const std::string key : {std::string{}, std::string(129, 'k'), std::string{"a b"}, std::string{"a\tb"}})
+  for (const auto& key : {std::string{}, std::string(129, 'k'), std::string{"a b"}, std::string{"a\tb"}})
     CHECK(verdict_of(book.begin("a", key, "", start)) == "request_invalid");
   CHECK(book.size() == 0);
 }

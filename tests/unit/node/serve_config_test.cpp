@@ -50,7 +50,7 @@ TEST_CASE("everything that is said is taken, and the environment wins") {
   CHECK(other->serve.state == "/elsewhere");
 }
 
-TEST_CASE("what cannot be is refused with its place") {
+TEST_CASE("a member that cannot be is refused with its place") {
   for (auto [document, path] :
        {std::pair{R"({"listen":"localhost:7077"})", "listen"}, std::pair{R"({"listen":"127.0.0.1"})", "listen"},
         std::pair{R"({"listen":"127.0.0.1:99999"})", "listen"},
