@@ -60,15 +60,9 @@ supervisor::supervisor(self_ptr<> self, surroundings_ptr around, caf::actor_addr
 /// However it ended, its children end with it. What PROVIDER_AUTH asked for is looked for by the next SUPERVISOR; a
 /// CONFIGURATOR's request must come back before another one may go out.
 supervisor::~supervisor() {
-<<<<<<< HEAD
-  for (const auto* each : {&auth_, &renewer_})
+  for (const auto* each : {&auth_, &renewer_, &finder_})
     if (*each)
       caf::anon_send_exit(*each, caf::exit_reason::kill);
-=======
-  for (const auto& each : {auth_, finder_})
-    if (each)
-      caf::anon_send_exit(each, caf::exit_reason::kill);
->>>>>>> wt-lives
   if (!configurator_)
     return;
   tell_from_outside(configurator_, wind_down{});
@@ -118,11 +112,7 @@ supervisor::make_behavior() { // what may throw happens here: in the constructor
 }
 
 void supervisor::handle_exit(const caf::exit_msg& msg) {
-<<<<<<< HEAD
-  for (auto* each : {&configurator_, &auth_, &renewer_})
-=======
-  for (auto* each : {&configurator_, &auth_, &finder_})
->>>>>>> wt-lives
+  for (auto* each : {&configurator_, &auth_, &renewer_, &finder_})
     if (*each)
       self_->send_exit(std::exchange(*each, nullptr), caf::exit_reason::user_shutdown);
   self_->quit(msg.reason);
@@ -286,19 +276,16 @@ providers::provision_order supervisor::order_for(attempt number) {
 }
 
 void supervisor::on_provider_report(provider_report& report) {
-<<<<<<< HEAD
   if (std::holds_alternative<event::renewed>(report.what) ||
       std::holds_alternative<event::renewal_failed>(report.what)) {
     if (renewer_)
       self_->send_exit(std::exchange(renewer_, nullptr), caf::exit_reason::user_shutdown);
     return feed(report.what);
   }
-=======
   if (finder_ && report.child == finder_number() && report.found && runtime_ && report.found->ref == runtime_->ref)
     runtime_ = std::move(report.found); // recorded with whatever is recorded next; until then it is asked for again
   if (report.child >= finders_begin)
     return;
->>>>>>> wt-lives
   bool current = report.child == auth_child_ && auth_;
   const auto* came = std::get_if<event::provisioned>(&report.what); // fenced by its attempt: it may come late
   const auto* seen = std::get_if<event::sighted>(&report.what);
