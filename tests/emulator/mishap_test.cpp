@@ -1,6 +1,8 @@
 // Mishaps: how they are written, and what each does to a create at every cloud.
 #include "cloud_world.hpp"
 
+#include <nestor_messages/modal.pb.h>
+
 #include <catch2/catch.hpp>
 
 using namespace nestor;
@@ -12,13 +14,56 @@ namespace {
 struct create_call {
   std::string_view cloud, what;
   json body;
+  json (*prepare)(account&) = nullptr; ///< makes what the create needs first, and gives the body
 };
+
+/// The bytes of a sandbox's wish, with the app, the image and the token that it needs; no name.
+json modal_wish(account& a) {
+  constexpr std::string_view key = "ak-00112233445566778899aabb";
+  a.with = {{"Content-Type", "application/grpc"},
+            {"x-modal-token-id", std::string{key}},
+            {"x-modal-token-secret", std::string{key}},
+            {"x-modal-client-type", "8"},
+            {"x-modal-client-version", "1.0.0"}};
+  auto call = [&](const std::string& method, const google::protobuf::MessageLite& asked,
+                  google::protobuf::MessageLite& into) {
+    auto answer = a.ask("POST /modal.client.ModalClient/" + method, asked.SerializeAsString());
+    REQUIRE(answer->status() == 200);
+    const auto& bytes = answer->got->response.body;
+    REQUIRE(into.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+  };
+  modal::AuthToken token;
+  call("AuthTokenGet", modal::Empty{}, token);
+  a.with.emplace_back("x-modal-auth-token", token.token());
+  modal::AppRequest wanted_app;
+  wanted_app.set_creation(1);
+  modal::App app;
+  call("AppGetOrCreate", wanted_app, app);
+  modal::ImageRequest wanted_image;
+  wanted_image.mutable_image()->add_dockerfile_commands("FROM i");
+  wanted_image.set_builder_version("2025.06");
+  modal::Image image;
+  call("ImageGetOrCreate", wanted_image, image);
+  modal::CreateRequest wish;
+  wish.set_app_id(app.app_id());
+  wish.mutable_definition()->set_image_id(image.image_id());
+  return wish.SerializeAsString();
+}
 
 std::vector<create_call> creates() {
   return {{"daytona", "POST /api/sandbox", {{"snapshot", "s"}}},
           {"e2b", "POST /sandboxes", {{"templateID", "base"}, {"timeout", 3600}}},
           {"runloop", "POST /v1/devboxes", json::object()},
+          {"modal", "POST /modal.client.ModalClient/SandboxCreateV2", {}, modal_wish},
           {"remote", "POST /start", {{"image", "i"}, {"session_id", "s"}}}};
+}
+
+/// An account at which the create can be asked.
+std::unique_ptr<account> account_for(create_call& create) {
+  auto a = std::make_unique<account>(create.cloud);
+  if (create.prepare)
+    create.body = create.prepare(*a);
+  return a;
 }
 
 } // namespace
@@ -56,14 +101,14 @@ TEST_CASE("the table of these tests has a create for every cloud") {
 
 TEST_CASE("every mishap does to a create what it says, at every cloud") {
   using way = wire_reply::way;
-  for (const auto& [name, what, body] : creates()) {
-    auto after = [&, &what = what, &body = body, &name = name](std::string_view spec) {
-      auto a = std::make_unique<account>(name);
-      a->plan({std::string{spec} + "@" + std::string{what} + "$"});
-      auto got = a->ask(what, body);
+  for (auto create : creates()) {
+    auto after = [&](std::string_view spec) {
+      auto a = account_for(create);
+      a->plan({std::string{spec} + "@" + std::string{create.what} + "$"});
+      auto got = a->ask(create.what, create.body);
       return std::pair{std::move(a), got};
     };
-    INFO(name);
+    INFO(create.cloud);
     for (auto without_effect : {"reset", "hang", "status:500", "page", "throttled"})
       CHECK(after(without_effect).first->rented() == 0);
     for (auto with_effect : {"slow", "truncated", "cut", "answer-lost", "answer-hangs", "late-listing", "late-boot:10"})
@@ -80,25 +125,25 @@ TEST_CASE("every mishap does to a create what it says, at every cloud") {
 }
 
 TEST_CASE("an effect may come after its caller was told of a reset, at every cloud") {
-  for (const auto& [name, what, body] : creates()) {
-    INFO(name);
-    account a{name};
-    a.plan({"late-effect:5000"});
-    CHECK(a.begin(what, body)->got->how == wire_reply::way::reset);
-    a.time.advance(4s);
-    CHECK(a.rented() == 0);
-    a.time.advance(2s);
-    CHECK(a.rented() == 1);
+  for (auto create : creates()) {
+    INFO(create.cloud);
+    auto a = account_for(create);
+    a->plan({"late-effect:5000"});
+    CHECK(a->begin(create.what, create.body)->got->how == wire_reply::way::reset);
+    a->time.advance(4s);
+    CHECK(a->rented() == 0);
+    a->time.advance(2s);
+    CHECK(a->rented() == 1);
   }
 }
 
 TEST_CASE("a create may be carried out twice, unless its name is its own") {
-  for (const auto& [name, what, body] : creates()) {
-    INFO(name);
-    account a{name};
-    a.plan({"duplicate"});
-    CHECK(a.ask(what, body)->status() / 100 == 2);
-    CHECK(a.rented() == 2);
+  for (auto create : creates()) {
+    INFO(create.cloud);
+    auto a = account_for(create);
+    a->plan({"duplicate"});
+    CHECK(a->ask(create.what, create.body)->status() / 100 == 2);
+    CHECK(a->rented() == 2);
   }
   account named{"daytona"};
   named.plan({"duplicate"});

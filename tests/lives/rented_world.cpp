@@ -214,6 +214,8 @@ std::shared_ptr<const providers::account_book> accounts_of_clouds() {
         source->plain.settings.emplace_back(name, "https://api." + domain_of(kind) + (usual ? usual->path : ""));
       else if (field.name == "domain")
         source->plain.settings.emplace_back(name, domain_of(kind));
+      else if (!field.fallback.empty())
+        source->plain.settings.emplace_back(name, field.fallback);
     }
     book->emplace(kind, std::move(source));
   }
