@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 
 constexpr auto answer_within = 60s;
 constexpr auto rest_within = 90s;
-constexpr std::size_t words_between_acts = 3; // the node is busy with several sandboxes, and never with all of them
+constexpr std::size_t words_between_acts = 2; // the node is busy with several sandboxes, and never with all of them
 
 struct prepared : caf::actor_system_config {
   prepared() {
@@ -157,7 +157,7 @@ private:
     if (alive.empty())
       return;
     const auto& id = alive[below(alive.size())];
-    if (below(3) == 0) {
+    if (below(2) == 0) {
       auto answer = ask<actors::accepted>(actors::destroy_sandbox{id});
       bell_->say((answer.refused ? "refused " : "ending ") + id.text);
       return;
