@@ -175,7 +175,7 @@ void kill_again_and_again(int times, std::uint64_t seed) {
       up = line->starts_with("up ");
     }
     // A random number of words, and a random moment after the last of them.
-    for (auto words = random() % 40; words > 0; --words) {
+    for (auto words = random() % 120; words > 0; --words) {
       auto line = one.line(10'000);
       REQUIRE(line);
       all.hear(*line);

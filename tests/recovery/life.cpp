@@ -6,6 +6,7 @@
 #include <iostream>
 #include <mutex>
 #include <random>
+#include <stdexcept>
 
 #include <poll.h>
 #include <signal.h> // NOLINT(modernize-deprecated-headers): kill is POSIX's
@@ -19,7 +20,7 @@ using namespace std::chrono_literals;
 
 constexpr auto answer_within = 60s;
 constexpr auto rest_within = 90s;
-constexpr std::size_t words_between_acts = 3; // the node is busy with several sandboxes, and never with all of them
+constexpr std::size_t words_between_acts = 2; // the node is busy with several sandboxes, and never with all of them
 
 struct prepared : caf::actor_system_config {
   prepared() {
@@ -108,14 +109,18 @@ public:
   }
 
 private:
+  /// Asks again when a question was passed on to a SUPERVISOR that was about to end.
   template <class Response, class Request>
-  Response ask(Request request) {
+  Response ask(const Request& request) {
+    constexpr int times = 100;
     std::optional<Response> got;
-    caf::scoped_actor self{system_};
-    actors::ask(self, node_->front(), answer_within, std::move(request))
-      .receive([&](Response& r) { got = std::move(r); }, [](const caf::error&) {});
+    for (int i = 0; i < times && !got; ++i) {
+      caf::scoped_actor self{system_};
+      actors::ask(self, node_->front(), answer_within, request)
+        .receive([&](Response& r) { got = std::move(r); }, [](const caf::error&) {});
+    }
     if (!got)
-      ::_exit(3);
+      throw std::runtime_error{"the node did not answer"};
     return std::move(*got);
   }
   std::uint64_t below(std::uint64_t limit) { return engine_() % limit; }
@@ -157,7 +162,7 @@ private:
     if (alive.empty())
       return;
     const auto& id = alive[below(alive.size())];
-    if (below(3) == 0) {
+    if (below(2) == 0) {
       auto answer = ask<actors::accepted>(actors::destroy_sandbox{id});
       bell_->say((answer.refused ? "refused " : "ending ") + id.text);
       return;

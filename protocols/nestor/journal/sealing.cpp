@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstdlib>
 
 namespace nestor::journal {
 namespace {
@@ -15,6 +16,14 @@ constexpr std::string_view sealed_form = "s1.";
 constexpr std::size_t tag_bytes = crypto_aead_xchacha20poly1305_ietf_ABYTES;
 static_assert(nonce_bytes == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES);
 static_assert(sealing_key_bytes == crypto_aead_xchacha20poly1305_ietf_KEYBYTES);
+
+/// libsodium chooses between its implementations when it is initialised. When another thread does that in the midst of
+/// a calculation, one implementation goes on with what another began, and writes beyond it.
+void choose_implementations() {
+  static const bool ready = sodium_init() >= 0;
+  if (!ready)
+    std::abort();
+}
 
 const unsigned char* raw(std::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
@@ -126,6 +135,7 @@ expected<key_ring> read_key_ring(std::string_view text) {
 
 std::string seal(std::string_view plain, const identity& of, const sealing_key& key,
                  std::span<const std::uint8_t> nonce) {
+  choose_implementations();
   wiped_string bytes(nonce_bytes + plain.size() + tag_bytes, '\0');
   std::copy_n(nonce.begin(), nonce_bytes, raw(bytes));
   auto with = bound_to(of);
@@ -142,6 +152,7 @@ std::string seal(std::string_view plain, const identity& of, const sealing_key& 
 }
 
 expected<wiped_string> unseal(std::string_view sealed, const identity& of, const key_ring& ring) {
+  choose_implementations();
   auto what = [&] {
     return "the " + std::string{of.kind} + " record" + (of.sandbox.empty() ? "" : " of " + std::string{of.sandbox});
   };
@@ -170,6 +181,7 @@ expected<wiped_string> unseal(std::string_view sealed, const identity& of, const
 }
 
 secret derived_key(const sealing_key& from, std::string_view installation, std::string_view use) {
+  choose_implementations();
   std::string text{"nestor derived key\n"};
   text.append(installation).append("\n").append(use);
   std::string bytes(sealing_key_bytes, '\0');
