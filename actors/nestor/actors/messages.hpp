@@ -3,13 +3,17 @@
 #pragma once
 
 #include <nestor/actors/seams.hpp>
-#include <nestor/sandbox/configuration_change.hpp>
+#include <nestor/sandbox/planned.hpp>
 #include <nestor/sandbox/view.hpp>
 #include <nestor/seam/http_exchange.hpp>
 
 #include <map>
 #include <string>
 #include <vector>
+
+namespace nestor {
+struct configuration_change;
+}
 
 namespace nestor::actors {
 
