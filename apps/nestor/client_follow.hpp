@@ -8,8 +8,8 @@
 
 namespace nestor::cli {
 
-/// Until it is `wanted` ("ready", "destroyed"), cannot become it any more, or `o.timeout_s` has passed. Lines for people
-/// go to standard error, the object at last to standard output. The exit code.
+/// Until it is `wanted` ("ready", "destroyed"), cannot become it any more, or `o.timeout_s` has passed. Lines for
+/// people go to standard error, the object at last to standard output. The exit code.
 int await_status(api_client& node, const client_verb& o, const std::string& id, const std::string& wanted);
 
 /// The events of `target`; goes on until interrupted when `o.follow`.

@@ -9,6 +9,7 @@
 #include <nestor/api/metrics.hpp>
 #include <nestor/api/replay_book.hpp>
 #include <nestor/api/token_book.hpp>
+#include <nestor/sandbox/fault.hpp>
 
 #include <functional>
 #include <map>

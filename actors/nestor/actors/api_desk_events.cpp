@@ -1,6 +1,6 @@
 // The API DESK's events: what the node tells, kept for a while, given out as lists and streams. A reader is given more
-// only when what it had has been sent, so that a slow one costs a bounded buffer, and reads a `reset` where the ring has
-// gone on without it; one that takes nothing at all is closed by the server.
+// only when what it had has been sent, so that a slow one costs a bounded buffer, and reads a `reset` where the ring
+// has gone on without it; one that takes nothing at all is closed by the server.
 #include <nestor/actors/internal/api_asking.hpp>
 
 #include <nestor/api/answer.hpp>

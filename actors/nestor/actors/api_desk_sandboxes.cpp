@@ -4,6 +4,7 @@
 #include <nestor/api/answer.hpp>
 #include <nestor/api/sandbox_query.hpp>
 #include <nestor/nested/json_text.hpp>
+#include <nestor/sandbox/configuration_change.hpp>
 #include <nestor/sandbox/spec_reader.hpp>
 
 #include <nlohmann/json.hpp>

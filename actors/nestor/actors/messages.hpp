@@ -3,7 +3,7 @@
 #pragma once
 
 #include <nestor/actors/seams.hpp>
-#include <nestor/sandbox/configuration_change.hpp>
+#include <nestor/sandbox/planned.hpp>
 #include <nestor/sandbox/view.hpp>
 #include <nestor/seam/http_exchange.hpp>
 #include <nestor/supervision/sweep.hpp>
@@ -11,6 +11,10 @@
 #include <map>
 #include <string>
 #include <vector>
+
+namespace nestor {
+struct configuration_change;
+}
 
 namespace nestor::actors {
 

@@ -1,6 +1,7 @@
 #include <nestor/actors/sandbox_registry.hpp>
 
 #include <nestor/http/url.hpp>
+#include <nestor/sandbox/configuration_change.hpp>
 
 #include <algorithm>
 #include <array>

@@ -14,8 +14,8 @@ namespace nestor::api {
 http::response json_answer(std::uint16_t status, std::string_view body);
 http::response text_answer(std::uint16_t status, std::string_view body);
 
-/// RFC 9457, with Retry-After where trying again later helps, WWW-Authenticate where a token does, Allow from `methods`.
-/// `instance`: the path that was asked for, never a query.
+/// RFC 9457, with Retry-After where trying again later helps, WWW-Authenticate where a token does, Allow from
+/// `methods`. `instance`: the path that was asked for, never a query.
 http::response problem_answer(const failure& why, std::string_view instance = {}, std::string_view methods = {});
 
 /// Seconds after which trying again makes sense: the failure's own word, else the usual one for its status; 0: never.

@@ -102,8 +102,12 @@ json schema_of(const spec_field& field) {
 
 json schemas() {
   json all = json::object();
-  all["Secret"] = json::parse(
-    R"({"type":"object","description":"{$literal: TEXT}; in a change also {$keep: true}. The command line looks {$env: NAME} and {$file: PATH} up before it sends.","minProperties":1,"additionalProperties":true})");
+  all["Secret"] = {{"type", "object"},
+                   {"minProperties", 1},
+                   {"additionalProperties", true},
+                   {"description",
+                    "{$literal: TEXT}; in a change also {$keep: true}. The command line looks {$env: NAME} "
+                    "and {$file: PATH} up before it sends."}};
   all["SandboxSpec"] = members_of("");
   all["Configuration"] = members_of("configuration");
   all["Configuration"].erase("required");

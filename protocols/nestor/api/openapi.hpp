@@ -1,5 +1,5 @@
-// The API's description, OpenAPI 3.1, made from the table of routes and the table of the specification's fields, and the
-// reference page made from the same. Pure.
+// The API's description, OpenAPI 3.1, made from the table of routes and the table of the specification's fields, and
+// the reference page made from the same. Pure.
 #pragma once
 
 #include <nestor/api/route.hpp>

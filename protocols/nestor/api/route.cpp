@@ -23,7 +23,8 @@ constexpr parameter parameter_table[] = {
   {"cursor", "query", R"({"type":"string"})", "`next_cursor` of the page before"},
   {"label", "query", R"({"type":"array","items":{"type":"string"}})", "`key=value` that a sandbox must carry", true},
   {"status", "query",
-   R"({"type":"string","enum":["Queued","Starting","Ready","Updating","Paused","Unknown","Quarantined","Destroying","Failed","Destroyed"]})",
+   R"({"type":"string","enum":["Queued","Starting","Ready","Updating","Paused","Unknown","Quarantined","Destroying",)"
+   R"("Failed","Destroyed"]})",
    "Only those with this status"},
   {"dry_run", "query", R"({"type":"boolean","default":false})", "Says what would be done, and does nothing"},
   {"after", "query", R"({"type":"integer","minimum":0})", "Only events with a larger id"},

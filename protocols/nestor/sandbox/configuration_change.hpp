@@ -5,6 +5,7 @@
 
 #include <nestor/nested/configuration.hpp>
 #include <nestor/sandbox/fault.hpp>
+#include <nestor/sandbox/planned.hpp>
 #include <nestor/sandbox/spec.hpp>
 
 #include <memory>
@@ -28,13 +29,6 @@ struct configuration_change {
 /// faults: whoever sends a change looks them up, because they would name the node's own. So is a `$keep` where nothing
 /// is stored, and a secret that equals a value of `runtime.env`.
 checked<nested::configuration> apply(const configuration_change& change, const sandbox_spec& to);
-
-/// One thing that a change touches.
-struct planned {
-  std::string path;        ///< "settings.llm_model", "git_providers.github", "secrets.API_TOKEN"
-  std::string_view what;   ///< added, changed, removed
-  std::string_view effect; ///< live, next_conversation
-};
 
 /// In the order settings, git_providers, secrets, each by name. Empty: it changes nothing. Names only, never a value.
 std::vector<planned> plan_of(const nested::configuration& before, const nested::configuration& after);

@@ -18,7 +18,8 @@ expected<secret> none(reference_kind, const std::string& name) {
 sandbox_spec stored() {
   auto source =
     read_spec(R"({"provider":"process","runtime":{"command":["server"],"env":{"MODE":"loud-mode"}},"configuration":{
-    "settings":{"llm_model":"x","llm_api_key":{"$literal":"key-1"},"mcp":{"servers":[{"api_key":{"$literal":"mcp-1"}}]}},
+    "settings":{"llm_model":"x","llm_api_key":{"$literal":"key-1"},
+    "mcp":{"servers":[{"api_key":{"$literal":"mcp-1"}}]}},
     "git_providers":{"github":{"token":{"$literal":"gh-1"},"host":"gh.example"}},
     "secrets":{"A":{"$literal":"a-1"},"B":{"value":{"$literal":"b-1"},"description":"the b"}}}})");
   REQUIRE(source);
