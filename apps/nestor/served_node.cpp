@@ -65,6 +65,8 @@ struct served_node::impl {
     if (c.sandboxes_max)
       options.limits.sandboxes_max = *c.sandboxes_max;
     options.limits.per_tenant_max = c.serve.per_tenant_max;
+    options.limits.ended_for = c.serve.ended_for;
+    options.sweeps = {c.serve.sweep_every, c.serve.sweeps};
     options.detailed = true;
     options.observer = [this, desk_options = std::move(desk_options)](caf::actor_system& s, actors::home* home) {
       desk = caf::actor_cast<caf::actor>(actors::spawn<actors::api_desk>(s, home, desk_options));

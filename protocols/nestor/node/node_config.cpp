@@ -26,8 +26,8 @@ constexpr double creates_per_second_max = 10'000;
 constexpr std::int64_t starting_max_max = 100'000;
 constexpr std::int64_t sandboxes_max_max = 10'000'000;
 
-constexpr std::array<std::string_view, 8> node_members{"state",     "journal", "keys",   "providers",
-                                                       "addresses", "resolve", "limits", "ca_file"};
+constexpr std::array<std::string_view, 7> node_members{"journal", "keys",   "providers", "addresses",
+                                                       "resolve", "limits", "ca_file"};
 constexpr std::array<std::string_view, 1> keys_members{"file"};
 constexpr std::string_view journal_expected =
   "sqlite:// and the path of a file, such as sqlite:///var/lib/nestor/journal.db";

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <nestor/core/time.hpp>
+#include <nestor/supervision/sweep.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -21,6 +22,9 @@ struct serve_config {
   std::size_t per_tenant_max = 1'000;  ///< sandboxes
   std::size_t connections_max = 4'096; ///< of clients
   std::size_t events_kept = 100'000;
+  milliseconds ended_for{24 * 3'600'000}; ///< how long a sandbox that has ended can be read
+  milliseconds sweep_every{60'000};
+  supervision::sweep_limits sweeps;
   milliseconds head_within{10'000};
   milliseconds body_within{30'000};
   milliseconds idle_within{75'000};

@@ -12,7 +12,11 @@ namespace {
 constexpr std::int64_t per_tenant_most = 10'000'000;
 constexpr std::int64_t connections_most = 100'000; // each is a descriptor
 constexpr std::int64_t events_most = 10'000'000;   // about 250 bytes each
-constexpr std::int64_t within_most = 3'600'000;    // milliseconds: an hour for one request is a mistake
+constexpr milliseconds request_most{3'600'000};    // an hour for one request is a mistake
+constexpr milliseconds sweep_most{24 * 3'600'000}; // what leaks for longer is a bill
+constexpr milliseconds ended_most{366LL * 24 * 3'600'000};
+constexpr std::int64_t looks_most = 100;
+constexpr std::int64_t percent_most = 100;
 
 class serve_walk {
 public:
@@ -48,22 +52,23 @@ public:
       return refuse(path, "text", *node);
     into = std::string{node->text};
   }
-  void whole(const json_tree& of, const std::string& path, std::string_view name, std::int64_t most,
-             std::size_t& into) {
+  template <class Number>
+  void whole(const json_tree& of, const std::string& path, std::string_view name, std::int64_t most, Number& into) {
     const auto* node = member(of, name);
     if (!node)
       return;
     if (node->what != json_is::integer || node->integer < 1 || node->integer > most)
       return refuse(path, "a whole number from 1 to " + std::to_string(most), *node);
-    into = static_cast<std::size_t>(node->integer);
+    into = static_cast<Number>(node->integer);
   }
-  void duration(const json_tree& of, std::string_view name, milliseconds& into) {
+  void duration(const json_tree& of, const std::string& path, std::string_view name, milliseconds most,
+                milliseconds& into) {
     const auto* node = member(of, name);
     if (!node)
       return;
     auto value = node->what == json_is::string ? parse_duration(node->text) : std::nullopt;
-    if (!value || value->count() < 1 || value->count() > within_most)
-      return refuse("http." + std::string{name}, "a duration from 1ms to 1h, such as 10s", *node);
+    if (!value || value->count() < 1 || *value > most)
+      return refuse(path, "a duration such as 10s, at most " + std::to_string(most.count() / 1000) + "s", *node);
     into = *value;
   }
   void hosts(const json_tree& root, std::vector<std::string>& into) {
@@ -120,6 +125,24 @@ bool read_listen(std::string_view text, serve_config& into) {
   return true;
 }
 
+void read_sweep(serve_walk& walk, const json_tree& root, serve_config& into) {
+  const auto* sweep = walk.object(root, "sweep", {"every", "looks", "kill_cap"});
+  if (!sweep)
+    return;
+  walk.duration(*sweep, "sweep.every", "every", sweep_most, into.sweep_every);
+  walk.whole(*sweep, "sweep.looks", "looks", looks_most, into.sweeps.looks);
+  const auto* cap = serve_walk::member(*sweep, "kill_cap");
+  if (!cap)
+    return;
+  if (cap->what != json_is::object)
+    return walk.refuse("sweep.kill_cap", "an object of at_least and percent", *cap);
+  for (const auto& each : cap->members)
+    if (each.name != "at_least" && each.name != "percent")
+      walk.add(member_path("sweep.kill_cap", each.name), "unknown field", "known here: at_least percent");
+  walk.whole(*cap, "sweep.kill_cap.at_least", "at_least", per_tenant_most, into.sweeps.at_least);
+  walk.whole(*cap, "sweep.kill_cap.percent", "percent", percent_most, into.sweeps.percent);
+}
+
 void read_serve(const json_tree& root, const environment_lookup& environment, serve_config& into,
                 std::vector<fault>& faults) {
   serve_walk walk{faults};
@@ -142,17 +165,20 @@ void read_serve(const json_tree& root, const environment_lookup& environment, se
   }
   if (!is_loopback(into.address) && into.certificate.empty())
     walk.add(where, "an address that others reach, without TLS", "name tls.certificate and tls.key");
-  if (const auto* kept = walk.object(root, "retention", {"events"}))
+  if (const auto* kept = walk.object(root, "retention", {"events", "ended"})) {
     walk.whole(*kept, "retention.events", "events", events_most, into.events_kept);
+    walk.duration(*kept, "retention.ended", "ended", ended_most, into.ended_for);
+  }
+  read_sweep(walk, root, into);
   if (const auto* limits = serve_walk::member(root, "limits")) {
     walk.whole(*limits, "limits.per_tenant", "per_tenant", per_tenant_most, into.per_tenant_max);
     walk.whole(*limits, "limits.connections", "connections", connections_most, into.connections_max);
   }
   if (const auto* http = walk.object(root, "http", {"head_within", "body_within", "idle_within", "write_within"})) {
-    walk.duration(*http, "head_within", into.head_within);
-    walk.duration(*http, "body_within", into.body_within);
-    walk.duration(*http, "idle_within", into.idle_within);
-    walk.duration(*http, "write_within", into.write_within);
+    walk.duration(*http, "http.head_within", "head_within", request_most, into.head_within);
+    walk.duration(*http, "http.body_within", "body_within", request_most, into.body_within);
+    walk.duration(*http, "http.idle_within", "idle_within", request_most, into.idle_within);
+    walk.duration(*http, "http.write_within", "write_within", request_most, into.write_within);
   }
 }
 

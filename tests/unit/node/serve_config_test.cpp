@@ -31,7 +31,8 @@ TEST_CASE("without a document the node listens on loopback") {
 
 TEST_CASE("everything that is said is taken, and the environment wins") {
   auto document = R"({"state":"/var/lib/nestor","listen":"[::1]:0","hosts":["Nestor.Internal"],
-    "limits":{"sandboxes":5,"per_tenant":2,"connections":9},"retention":{"events":7},"http":{"head_within":"400ms"}})";
+    "limits":{"sandboxes":5,"per_tenant":2,"connections":9},"retention":{"events":7,"ended":"2h"},
+    "sweep":{"every":"90s","looks":3,"kill_cap":{"at_least":4,"percent":9}},"http":{"head_within":"400ms"}})";
   auto config = read(document);
   REQUIRE(config);
   CHECK(config->serve.state == "/var/lib/nestor");
@@ -42,6 +43,11 @@ TEST_CASE("everything that is said is taken, and the environment wins") {
   CHECK(config->serve.per_tenant_max == 2);
   CHECK(config->serve.connections_max == 9);
   CHECK(config->serve.events_kept == 7);
+  CHECK(config->serve.ended_for == std::chrono::hours{2});
+  CHECK(config->serve.sweep_every == std::chrono::seconds{90});
+  CHECK(config->serve.sweeps.looks == 3);
+  CHECK(config->serve.sweeps.at_least == 4);
+  CHECK(config->serve.sweeps.percent == 9);
   CHECK(config->serve.head_within == milliseconds{400});
   auto other = read(document, {{"NESTOR_LISTEN", "127.0.0.2:1"}, {"NESTOR_STATE", "/elsewhere"}});
   REQUIRE(other);
@@ -58,6 +64,8 @@ TEST_CASE("a member that cannot be is refused with its place") {
         std::pair{R"({"tls":{"key":"k.pem"}})", "tls"}, std::pair{R"({"tls":{"cert":"k.pem"}})", "tls.cert"},
         std::pair{R"({"hosts":"a"})", "hosts"}, std::pair{R"({"limits":{"per_tenant":0}})", "limits.per_tenant"},
         std::pair{R"({"retention":{"events":"many"}})", "retention.events"},
+        std::pair{R"({"sweep":{"looks":0}})", "sweep.looks"}, std::pair{R"({"sweep":{"every":"soon"}})", "sweep.every"},
+        std::pair{R"({"sweep":{"kill_cap":{"most":1}}})", "sweep.kill_cap.most"},
         std::pair{R"({"http":{"head_within":10}})", "http.head_within"},
         std::pair{R"({"lisen":"127.0.0.1:1"})", "lisen"}}) {
     INFO(document);

@@ -11,7 +11,8 @@
 namespace nestor::internal {
 
 /// Members of the document that are read here.
-inline constexpr std::array<std::string_view, 6> serve_members{"state", "listen", "hosts", "tls", "retention", "http"};
+inline constexpr std::array<std::string_view, 7> serve_members{"state",     "listen", "hosts", "tls",
+                                                               "retention", "sweep",  "http"};
 /// … and of `limits`.
 inline constexpr std::array<std::string_view, 2> serve_limits{"per_tenant", "connections"};
 
