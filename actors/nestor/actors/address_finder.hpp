@@ -1,6 +1,6 @@
-// ADDRESS FINDER: asks a provider anew where a runtime is reached, and tells its SUPERVISOR, once. Tokens and ports change
-// when somebody restarts a runtime behind our back, and nobody tells us: a runtime that does not answer may only have
-// moved. Ends with the answer.
+// ADDRESS FINDER: asks a provider anew where a runtime is reached, and tells its SUPERVISOR, once. Tokens and ports
+// change when somebody restarts a runtime behind our back, and nobody tells us: a runtime that does not answer may only
+// have moved. Ends with the answer.
 #pragma once
 
 #include <nestor/actors/messages.hpp>
