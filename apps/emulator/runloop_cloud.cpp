@@ -180,7 +180,11 @@ void runloop_cloud::boot(runloop_devbox& d) {
       return booted(id, "health_check_failed");
     if (now->status == "provisioning")
       turn(*now, "initializing");
-    machine_order order{.id = id, .env = now->env, .command = now->entrypoint, .serves = image_serves(now->blueprint)};
+    machine_order order{.id = id, .env = now->env, .serves = false};
+    if (now->status != "resuming") { // a resume brings the disk back, and starts nothing that ran
+      order.command = now->entrypoint;
+      order.serves = image_serves(now->blueprint);
+    }
     world_.inside.boot(std::move(order), [this, id](const std::optional<std::string>& trouble) {
       booted(id, trouble ? std::optional<std::string>{"execution_failed"} : std::nullopt);
     });

@@ -74,15 +74,16 @@ private:
       ++proofs;
     if (key_of(call) != good_key)
       return reply_of(401, {{"code", 401}, {"message", "Invalid API key, please visit https://e2b.dev"}});
-    if (target == "/sandboxes")
+    if (target == "/v2/sandboxes")
       return create(json::parse(call.request.body));
-    if (target.starts_with("/v2/sandboxes")) {
+    if (target.starts_with("/v2/sandboxes?")) {
       auto all = json::array();
       for (const auto& [id, each] : sandboxes)
         all.push_back(each);
       return reply_of(200, all);
     }
-    auto id = target.substr(11, target.find('/', 11) - 11); // after "/sandboxes/"
+    auto begin = target.find("/sandboxes/") + 11;
+    auto id = target.substr(begin, target.find('/', begin) - begin);
     if (!sandboxes.contains(id))
       return reply_of(404, {{"code", 404}, {"message", "there is none"}});
     if (call.request.verb != http::method::del)

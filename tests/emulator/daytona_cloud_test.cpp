@@ -59,6 +59,38 @@ TEST_CASE("daytona: nothing can be destroyed while a change of state is under wa
   CHECK(d.inside.count() == 0);
 }
 
+TEST_CASE("daytona: one that never starts cannot be destroyed until the server gives it up") {
+  daytona d;
+  d.plan({"never-ready@POST /api/sandbox$"});
+  std::string id = d.ask("POST /api/sandbox", {{"name", "a"}})->body()["id"];
+  CHECK(d.state("a") == "creating");
+  CHECK(d.ask("DELETE /api/sandbox/" + id)->status() == 409);
+  d.time.advance(std::chrono::minutes{11});
+  CHECK(d.state("a") == "error");
+  CHECK(d.ask("DELETE /api/sandbox/" + id)->status() == 200);
+  d.time.advance(1s);
+  CHECK(d.rented() == 0);
+}
+
+TEST_CASE("a port that is taken ends the second server on it, and a line in the background ends at once") {
+  daytona d;
+  auto id = d.started({{"env", {{"SESSION_API_KEY", "first"}}}}); // its image serves by itself
+  std::vector<int> codes;
+  auto run = [&](std::string line, variables env) {
+    command_ears ears;
+    ears.ended = [&codes](int code) { codes.push_back(code); };
+    d.inside.run(id, {.line = std::move(line), .env = std::move(env)}, ears);
+    d.time.advance(1s);
+  };
+  run("nestor-nested-server", {{"SESSION_API_KEY", "second"}});
+  CHECK(codes == std::vector{1});
+  auto key = d.inside.server(id)->model().options().session_key;
+  CHECK(key.expose([](std::string_view text) { return text == "first"; }));
+  run("setsid nohup nestor-nested-server >/tmp/log 2>&1 </dev/null &", {{"PORT", "3001"}});
+  CHECK(codes == std::vector{1, 0});
+  CHECK(d.inside.server(id, 3001)); // it runs on
+}
+
 TEST_CASE("daytona: a destroyed one's name is free at once, its id answers a little longer") {
   daytona d;
   auto id = d.started({{"name", "a"}});

@@ -102,7 +102,7 @@ TEST_CASE("runloop: a shutdown during a snapshot is 409 unless it is forced") {
   CHECK(r.status(id) == "shutdown");
 }
 
-TEST_CASE("runloop: a suspended devbox has lost its processes") {
+TEST_CASE("runloop: a suspended devbox has lost its processes, and a resume starts none of them") {
   runloop r;
   auto id = r.running();
   r.time.advance(1s);
@@ -115,6 +115,9 @@ TEST_CASE("runloop: a suspended devbox has lost its processes") {
   r.ask("POST /v1/devboxes/" + id + "/resume");
   r.time.advance(1s);
   CHECK(r.status(id) == "running");
+  CHECK_FALSE(r.inside.server(id));
+  r.ask("POST /v1/devboxes/" + id + "/execute_async", {{"command", "nestor-nested-server"}});
+  r.time.advance(1s);
   CHECK(r.inside.server(id));
 }
 

@@ -2,6 +2,8 @@
 #include "io_world.hpp"
 #include "scripted_server.hpp"
 
+#include <atomic>
+
 using namespace nestor;
 using namespace nestor::test;
 using http::transport_error;
@@ -318,6 +320,31 @@ TEST_CASE("an address that is not allowed is not connected to", "[io]") {
   http_world allowing{options};
   call.to.host = "127.0.0.1";
   CHECK(allowing.response_to(call).status == 200);
+}
+
+TEST_CASE("a preview host at link-local or metadata is refused, whatever the name said a moment ago", "[io]") {
+  scripted_server server{answer_all};
+  for (const char* astray : {"169.254.169.254", "169.254.1.1", "fe80::1", "fd00:ec2::254"}) {
+    INFO(astray);
+    auto looked_up = std::make_shared<std::atomic<int>>(0);
+    io::http_client_options options;
+    options.addresses.allow.push_back(*io::parse_range("127.0.0.0/8"));
+    options.names.found_for = milliseconds{0}; // every call asks anew
+    options.idle = 0;                          // … on a connection of its own
+    options.names.look_up = [looked_up, astray](const std::string&) {
+      return std::vector{*io::parse_address(++*looked_up == 1 ? "127.0.0.1" : astray)};
+    };
+    http_world world{options};
+    auto call = get(server.port());
+    call.to.host = "3000-abc.preview.test";
+    call.from = address_source::spec;
+    CHECK(world.response_to(call).status == 200); // connected to what was looked up and judged: it was asked once
+    CHECK(*looked_up == 1);
+    auto accepted = server.accepted();
+    CHECK(world.error_of(call) == transport_error::address_refused);
+    CHECK(*looked_up == 2);
+    CHECK(server.accepted() == accepted);
+  }
 }
 
 TEST_CASE("a name with several addresses is tried at each of them", "[io]") {

@@ -103,21 +103,21 @@ void provider_auth::end_twins(const providers::labels& stamp, std::function<void
     why.at = step::destroy;
     over(std::move(why));
   };
-  talk_.begin(
-    speaks.twin, who_, std::make_shared<const providers::labels>(stamp),
-    std::function{[this, stamp, over, gave_up](provider_talk::outcome_of<providers::sighting> came) {
-      if (auto* why = std::get_if<failure>(&came))
-        return gave_up(std::move(*why));
-      auto* found = std::get_if<providers::runtime>(&std::get<providers::sighting>(came));
-      if (!found)
-        return over(std::nullopt);
-      talk_.begin(account_.plain.speaks->destroy, who_, std::make_shared<const providers::runtime>(std::move(*found)),
+  talk_.begin(speaks.twin, who_, std::make_shared<const providers::labels>(stamp),
+              std::function{[this, stamp, over, gave_up](provider_talk::outcome_of<providers::sighting> came) {
+                if (auto* why = std::get_if<failure>(&came))
+                  return gave_up(std::move(*why));
+                auto* found = std::get_if<providers::runtime>(&std::get<providers::sighting>(came));
+                if (!found)
+                  return over(std::nullopt);
+                talk_.begin(
+                  account_.plain.speaks->destroy, who_, std::make_shared<const providers::runtime>(std::move(*found)),
                   std::function{[this, stamp, over, gave_up](provider_talk::outcome_of<providers::absent> ended) {
                     if (auto* why = std::get_if<failure>(&ended))
                       return gave_up(std::move(*why));
                     end_twins(stamp, over);
                   }});
-    }});
+              }});
 }
 
 } // namespace nestor::actors

@@ -1,5 +1,6 @@
 #include <nestor/actors/supervisor.hpp>
 
+#include <nestor/actors/address_finder.hpp>
 #include <nestor/actors/configurator.hpp>
 #include <nestor/actors/provider_auth.hpp>
 #include <nestor/core/redact.hpp>
@@ -13,6 +14,9 @@ namespace nestor::actors {
 using namespace supervision;
 
 namespace {
+
+// Their reports and PROVIDER_AUTH's are one kind of message: the numbers do not meet.
+constexpr std::uint64_t finders_begin = std::uint64_t{1} << 63U;
 
 policy policy_of(const sandbox_spec& spec, const providers::provider& provider) {
   policy p;
@@ -52,8 +56,9 @@ supervisor::supervisor(self_ptr<> self, surroundings_ptr around, caf::actor_addr
 /// However it ended, its children end with it. What PROVIDER_AUTH asked for is looked for by the next SUPERVISOR; a
 /// CONFIGURATOR's request must come back before another one may go out.
 supervisor::~supervisor() {
-  if (auth_)
-    caf::anon_send_exit(auth_, caf::exit_reason::kill);
+  for (const auto& each : {auth_, finder_})
+    if (each)
+      caf::anon_send_exit(each, caf::exit_reason::kill);
   if (!configurator_)
     return;
   tell_from_outside(configurator_, wind_down{});
@@ -101,7 +106,7 @@ supervisor::make_behavior() { // what may throw happens here: in the constructor
 }
 
 void supervisor::handle_exit(const caf::exit_msg& msg) {
-  for (auto* each : {&configurator_, &auth_})
+  for (auto* each : {&configurator_, &auth_, &finder_})
     if (*each)
       self_->send_exit(std::exchange(*each, nullptr), caf::exit_reason::user_shutdown);
   self_->quit(msg.reason);
@@ -245,6 +250,10 @@ providers::provision_order supervisor::order_for(attempt number) {
 }
 
 void supervisor::on_provider_report(provider_report& report) {
+  if (finder_ && report.child == finder_number() && report.found && runtime_ && report.found->ref == runtime_->ref)
+    runtime_ = std::move(report.found); // recorded with whatever is recorded next; until then it is asked for again
+  if (report.child >= finders_begin)
+    return;
   bool current = report.child == auth_child_ && auth_;
   const auto* came = std::get_if<event::provisioned>(&report.what); // fenced by its attempt: it may come late
   const auto* seen = std::get_if<event::sighted>(&report.what);
@@ -265,8 +274,29 @@ void supervisor::own(std::shared_ptr<const providers::runtime> found, attempt nu
     around_->io->watch(*runtime_->process, {self_->address(), number});
 }
 
+std::uint64_t supervisor::finder_number() const {
+  return finders_begin + finders_;
+}
+
+bool supervisor::finds_address() {
+  bool lost_sight = machine_.now == phase::unreachable && machine_.tries > 0;
+  if (std::exchange(address_asked_, false) || !lost_sight || !account_->plain.speaks->address)
+    return false;
+  ++finders_;
+  finder_ = spawn<address_finder>(self_, around_, self_->address(), *account_, runtime_, finder_number());
+  self_->on_down(finder_, [this, child = finder_number()](const caf::error&) {
+    if (child != finder_number())
+      return;
+    finder_ = nullptr;
+    address_asked_ = true;
+    if (!configurator_)
+      launch_run();
+  });
+  return true;
+}
+
 void supervisor::launch_run() {
-  if (!next_run_)
+  if (!next_run_ || finder_ || finds_address())
     return;
   auto run = *next_run_;
   if (needs_configuration(run.why) && !have_wanted(run.target)) {

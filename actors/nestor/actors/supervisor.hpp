@@ -61,6 +61,9 @@ private:
   void on_run_step(const run_step& word);
   void own(std::shared_ptr<const providers::runtime> found, attempt number);
   void launch_run();
+  /// A run is to be launched at a runtime that did not answer: first it is asked where it is now. True: wait for that.
+  bool finds_address();
+  [[nodiscard]] std::uint64_t finder_number() const; ///< that the current one's report carries
   void watch_configurator();
   void configurator_down();
   [[nodiscard]] providers::provision_order order_for(attempt number);
@@ -93,6 +96,9 @@ private:
   caf::actor auth_;
   caf::actor configurator_;
   std::uint64_t auth_child_ = 0;     ///< number of the current PROVIDER_AUTH
+  caf::actor finder_;                ///< ADDRESS FINDER, while the next run waits for it
+  std::uint32_t finders_ = 0;        ///< so many were started
+  bool address_asked_ = false;       ///< for the next run
   bool configurator_ending_ = false; ///< asked to wind down; the next run waits for its end
   std::optional<supervision::command::start_run> next_run_;
 

@@ -120,12 +120,11 @@ http_call create(const account& who, const provision_order& order) {
   auto options = json::parse(order.spec->options, nullptr, false);
   json body{{"templateID", order.spec->image.empty() ? std::string{default_template} : order.spec->image},
             {"timeout", seconds_of(order)},
-            {"secure", true},
             {"allow_internet_access", options.value("allow_internet_access", true)},
             {"network", {{"allowPublicTraffic", false}}}};
   for (const auto& [name, value] : pairs_of(order.stamp))
     body["metadata"][name] = value;
-  auto call = control(who, http::method::post, "/sandboxes", body_of(body));
+  auto call = control(who, http::method::post, "/v2/sandboxes", body_of(body));
   call.timeout = create_call_within;
   return call;
 }
@@ -301,7 +300,7 @@ ask look(const account& who, const provision_order& order, std::string_view curs
 }
 
 http_call connect(const account& who, const std::string& id, std::int64_t seconds) {
-  auto call = control(who, http::method::post, one(id, "/connect"), body_of({{"timeout", seconds}}));
+  auto call = control(who, http::method::post, "/v2" + one(id, "/connect"), body_of({{"timeout", seconds}}));
   call.timeout = create_call_within; // it may have to be resumed
   return call;
 }

@@ -98,6 +98,8 @@ void every_question(const provider& kind, Use&& use) {
     each(converse(kind.provision, who, order_for(kind), answer));
     each(converse(kind.observe, who, order_for(kind), answer));
     each(converse(kind.destroy, who, rented, answer));
+    if (kind.twin)
+      each(converse(kind.twin, who, test_labels(), answer));
     if (kind.list)
       each(converse(kind.list, who, list_order{test_labels().installation, {}}, answer));
   }
@@ -238,6 +240,8 @@ TEST_CASE("R6 absence is never concluded from an answer that shows nothing") {
         CHECK(seen.why());
       if (!gone.asked.empty()) // R7
         CHECK(gone.why());
+      if (kind->twin)
+        CHECK(converse(kind->twin, account_of(*kind), test_labels(), answer).why());
     }
 }
 

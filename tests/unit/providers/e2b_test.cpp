@@ -67,13 +67,13 @@ TEST_CASE("e2b creates by v1 with every default said, labels in the metadata, an
   auto order = order_for(e2b());
   order.lease = std::chrono::minutes{30};
   auto held = converse(e2b().provision, team(), order,
-                       script({{"POST /sandboxes", replied(201, created)}, {"POST /process", shell_ended(0)}}));
+                       script({{"POST /v2/sandboxes", replied(201, created)}, {"POST /process", shell_ended(0)}}));
   REQUIRE(held.result());
   REQUIRE(held.asked.size() == 2);
-  CHECK(line_of(held.asked[0]) == "POST /sandboxes");
+  CHECK(line_of(held.asked[0]) == "POST /v2/sandboxes");
   CHECK(header_of(held.asked[0], "X-API-Key") == std::string{test_key} + "-api_key");
   CHECK(json::parse(tests::body_of(held.asked[0])) == json::parse(R"({
-    "templateID":"acme-agent","timeout":1800,"secure":true,"allow_internet_access":true,
+    "templateID":"acme-agent","timeout":1800,"allow_internet_access":true,
     "network":{"allowPublicTraffic":false},
     "metadata":{"nestor-installation":"nsi-aaaaaaaaaaaaaaaaaaaaaaaaaa",
                 "nestor-sandbox":"nst-bbbbbbbbbbbbbbbbbbbbbbbbbb","nestor-attempt":"3"}})"));
@@ -103,7 +103,7 @@ TEST_CASE("e2b routes by headers where one address serves all sandboxes") {
   auto who = team();
   who.settings.emplace_back("sandbox_url", "http://127.0.0.1:9000");
   auto held = converse(e2b().provision, who, order_for(e2b()),
-                       script({{"POST /sandboxes", replied(201, created)}, {"POST /process", shell_ended(0)}}));
+                       script({{"POST /v2/sandboxes", replied(201, created)}, {"POST /process", shell_ended(0)}}));
   REQUIRE(held.result());
   CHECK(header_of(held.asked[1], "E2b-Sandbox-Port") == "49983");
   CHECK(held.result()->where.port == 9000);
@@ -112,7 +112,7 @@ TEST_CASE("e2b routes by headers where one address serves all sandboxes") {
 
 TEST_CASE("e2b ends what could not start its server before it says so") {
   auto held = converse(e2b().provision, team(), order_for(e2b()), [](const ask& question, std::size_t n) {
-    if (line_of(question) == "POST /sandboxes")
+    if (line_of(question) == "POST /v2/sandboxes")
       return replied(201, created);
     if (line_of(question).starts_with("POST /process"))
       return shell_ended(127);
@@ -128,7 +128,8 @@ TEST_CASE("e2b ends what could not start its server before it says so") {
 TEST_CASE("e2b a sandbox that failed and cannot be ended stays unknown") {
   auto held = converse(
     e2b().provision, team(), order_for(e2b()),
-    script({{"POST /sandboxes", replied(201, created)}, {"POST /process", shell_ended(1)}, {"DELETE", replied(500)}}));
+    script(
+      {{"POST /v2/sandboxes", replied(201, created)}, {"POST /process", shell_ended(1)}, {"DELETE", replied(500)}}));
   REQUIRE(held.why());
   CHECK(held.why()->code == errc::create_unknown);
 }
@@ -173,7 +174,7 @@ TEST_CASE("e2b look-ups read every page, ignore what is not ours, and connect fo
   REQUIRE(held.result());
   CHECK(std::get<runtime>(*held.result()).ref == "i2b84ef9e0540aeda0e9");
   CHECK(line_of(held.asked[1]).ends_with("&nextToken=MQ%3D%3D"));
-  CHECK(line_of(held.asked[2]) == "POST /sandboxes/i2b84ef9e0540aeda0e9/connect");
+  CHECK(line_of(held.asked[2]) == "POST /v2/sandboxes/i2b84ef9e0540aeda0e9/connect");
   CHECK(held.asked.size() == 4);
 }
 

@@ -68,4 +68,7 @@ struct page {
 /// Nothing when the answer is no list, or one that cannot go on.
 std::optional<page> page_of(const http::response& answer);
 
+/// Before anything is created: what it cannot honour.
+expected<void> validate(const runtime_spec& spec);
+
 } // namespace nestor::providers::internal::runloop
