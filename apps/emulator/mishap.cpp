@@ -121,7 +121,12 @@ mishap_plan::mishap_plan(std::vector<mishap> planned, std::uint64_t seed) : seed
 }
 
 const mishap* mishap_plan::hit(http::method verb, std::string_view target) {
-  const mishap* first = nullptr;
+  auto all = all_hits(verb, target);
+  return all.empty() ? nullptr : all.front();
+}
+
+std::vector<const mishap*> mishap_plan::all_hits(http::method verb, std::string_view target) {
+  std::vector<const mishap*> all;
   auto path = target.substr(0, target.find('?'));
   for (auto& c : planned_) {
     const auto& m = c.what;
@@ -130,11 +135,11 @@ const mishap* mishap_plan::hit(http::method verb, std::string_view target) {
     auto number = ++c.seen;
     bool in_turn = number >= m.first && (m.times == 0 || number - m.first < m.times);
     bool drawn = in_turn && (m.percent >= 100 || next_random(seed_) % 100 < m.percent);
-    if (drawn && !first)
-      first = &m;
+    if (drawn)
+      all.push_back(&m);
   }
-  hits_ += first ? 1 : 0;
-  return first;
+  hits_ += all.empty() ? 0 : 1;
+  return all;
 }
 
 } // namespace nestor::emulator

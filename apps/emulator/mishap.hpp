@@ -76,6 +76,8 @@ public:
   explicit mishap_plan(std::vector<mishap> planned = {}, std::uint64_t seed = 1);
   /// The first that hits this request, or nullptr. Every one that matches counts it.
   const mishap* hit(http::method verb, std::string_view target);
+  /// All that hit it, in their order: an answer may be lost of what no list shows for a while.
+  std::vector<const mishap*> all_hits(http::method verb, std::string_view target);
   [[nodiscard]] std::uint32_t hits() const { return hits_; }
 
 private:

@@ -1,5 +1,7 @@
 #include <emulator/troubled_cloud.hpp>
 
+#include <algorithm>
+
 namespace nestor::emulator {
 namespace {
 
@@ -72,14 +74,21 @@ http::response page(std::int64_t code) {
   return r;
 }
 
-affliction affliction_of(const mishap& m) {
+bool afflicts(mishap_kind kind) {
+  return kind == mishap_kind::never_ready || kind == mishap_kind::wrong_state || kind == mishap_kind::late_listing ||
+         kind == mishap_kind::late_boot;
+}
+
+affliction affliction_of(const std::vector<const mishap*>& all) {
   affliction ill;
-  ill.never_ready = m.kind == mishap_kind::never_ready;
-  ill.fails = m.kind == mishap_kind::wrong_state;
-  if (m.kind == mishap_kind::late_listing)
-    ill.unlisted = milliseconds{m.argument};
-  if (m.kind == mishap_kind::late_boot)
-    ill.boots_late = milliseconds{m.argument};
+  for (const auto* m : all) {
+    ill.never_ready = ill.never_ready || m->kind == mishap_kind::never_ready;
+    ill.fails = ill.fails || m->kind == mishap_kind::wrong_state;
+    if (m->kind == mishap_kind::late_listing)
+      ill.unlisted = milliseconds{m->argument};
+    if (m->kind == mishap_kind::late_boot)
+      ill.boots_late = milliseconds{m->argument};
+  }
   return ill;
 }
 
@@ -111,9 +120,13 @@ changing_door::change change_of(const mishap& m) {
 } // namespace
 
 void troubled_cloud::serve(const http::request& request, caller back) {
-  const auto* m = plan_.hit(request.verb, request.target);
-  if (!m)
-    return cloud_->serve(request, {}, std::move(back));
+  // What it creates may be ill in several ways; on the way one thing goes wrong, the first.
+  auto all = plan_.all_hits(request.verb, request.target);
+  auto ill = affliction_of(all);
+  auto at = std::ranges::find_if(all, [](const auto* each) { return !afflicts(each->kind); });
+  if (at == all.end())
+    return cloud_->serve(request, ill, std::move(back));
+  const auto* m = *at;
   switch (m->kind) {
     case mishap_kind::reset: return fail(*back, wire_reply::way::reset);
     case mishap_kind::hang: return fail(*back, wire_reply::way::hang);
@@ -122,11 +135,11 @@ void troubled_cloud::serve(const http::request& request, caller back) {
     case mishap_kind::throttled: return answer(*back, cloud_->throttled(m->argument, request));
     case mishap_kind::late_effect:
       time_.after(milliseconds{m->argument},
-                  [this, kept = request] { cloud_->serve(kept, {}, std::make_shared<no_door>()); });
+                  [this, kept = request, ill] { cloud_->serve(kept, ill, std::make_shared<no_door>()); });
       return fail(*back, wire_reply::way::reset);
     case mishap_kind::duplicate:
-      cloud_->serve(request, {}, back);
-      return cloud_->serve(request, {}, std::make_shared<no_door>());
+      cloud_->serve(request, ill, back);
+      return cloud_->serve(request, ill, std::make_shared<no_door>());
     case mishap_kind::slow:
     case mishap_kind::truncated:
     case mishap_kind::cut:
@@ -140,7 +153,7 @@ void troubled_cloud::serve(const http::request& request, caller back) {
   }
   if (auto how = change_of(*m))
     back = std::make_shared<changing_door>(std::move(back), std::move(how));
-  cloud_->serve(request, affliction_of(*m), std::move(back));
+  cloud_->serve(request, ill, std::move(back));
 }
 
 } // namespace nestor::emulator

@@ -69,6 +69,17 @@ void at_every_request(const std::string& kind, const trouble& what, int times) {
 
 } // namespace
 
+TEST_CASE("a create whose answer is lost is found although lists are late, once and no second time", "[lives]") {
+  for (const auto& kind : rented_kinds())
+    for (std::string lost : {"answer-lost", "answer-hangs", "truncated", "cut", "late-effect:5000"})
+      for (std::string late : {"late-listing:1000", "late-listing:20000", "late-boot:20000", "wrong-state"}) {
+        renting_node here;
+        INFO(kind << ": " << lost << " and " << late);
+        CHECK(fault_of_life(here, kind, {lost + "@POST / #1x1", late + "@POST / #1x1"}) == "");
+        CHECK(here.clouds->most_at_a_time() == 1);
+      }
+}
+
 TEST_CASE("every mishap at every request of a life, once", "[lives]") {
   for (const auto& kind : rented_kinds())
     for (const auto& what : troubles())
