@@ -217,6 +217,7 @@ int main(int argc, char** argv) {
     planned.push_back(std::move(*one));
   }
   try {
+    ::setenv("GRPC_VERBOSITY", "NONE", 0); // what a client did wrong is the client's to tell
     prefer_our_programs();
     return whole_emulator{std::move(o), std::move(planned)}.run();
   } catch (const std::exception& e) {

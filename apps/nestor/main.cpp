@@ -1,6 +1,7 @@
 // nestor: the node and its client verbs. Everything is in the library beside this, so that tests link what ships.
 #include "verbs.hpp"
 
+#include <cstdlib>
 #include <exception>
 #include <iostream>
 
@@ -11,6 +12,7 @@ int main(int argc, char** argv) {
   // a system call each; the main arena grows by larger steps.
   ::mallopt(M_ARENA_MAX, 1);
   ::mallopt(M_TOP_PAD, 1 << 20);
+  ::setenv("GRPC_VERBOSITY", "NONE", 0); // libgrpc++ writes to the terminal what its statuses say, too
   try {
     return nestor::cli::run(argc, argv);
   } catch (const std::exception& e) { // what escaped is a defect; it is said, not hidden behind a core dump
