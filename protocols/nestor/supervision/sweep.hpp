@@ -72,7 +72,7 @@ public:
 private:
   struct suspect {
     std::uint32_t looks = 0;
-    std::uint64_t since = 0; ///< the pass that saw it first: the oldest end first, so that none waits for ever
+    std::uint64_t since = 0; ///< the pass that saw it first, or last tried to end it: the oldest go first
   };
   std::map<std::string, suspect, std::less<>> looks_; ///< by ref; only of what the latest list showed
   std::uint64_t pass_ = 0;
