@@ -1,6 +1,7 @@
 // What the SANDBOX REGISTRY does first when its node was started over a journal that knows sandboxes: it reads all of
-// it, and only when everything could be read does it act: every sandbox gets a SUPERVISOR that goes on from its records,
-// as if the earlier one had crashed. Own open intents are looked for, what was Ready is Unknown until it was read back.
+// it, and only when everything could be read does it act: every sandbox gets a SUPERVISOR that goes on from its
+// records, as if the earlier one had crashed. Own open intents are looked for, what was Ready is Unknown until it was
+// read back.
 #include <nestor/actors/sandbox_registry.hpp>
 
 #include <nestor/http/url.hpp>

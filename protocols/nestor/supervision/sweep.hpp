@@ -2,10 +2,10 @@
 // end now. Pure: the list and what is known are brought, what to do is taken away.
 //
 // The life of each sandbox looks for its own runtimes. A sweep exists for what no life will ever look for: a create
-// that was given up on and came true later, a record that was lost, a bug. It may be wrong about such a runtime in one way
-// that matters: it belongs to somebody after all. So it acts only on lists that are whole, only on what carries this
-// installation's label and a sandbox's, only on what it saw unexplained in several lists in a row, and ends only a few
-// at a time. What is wrong with it is seen before it has done much.
+// that was given up on and came true later, a record that was lost, a bug. It may be wrong about such a runtime in one
+// way that matters: it belongs to somebody after all. So it acts only on lists that are whole, only on what carries
+// this installation's label and a sandbox's, only on what it saw unexplained in several lists in a row, and ends only
+// a few at a time. What is wrong with it is seen before it has done much.
 #pragma once
 
 #include <nestor/core/ids.hpp>
