@@ -1,4 +1,4 @@
-# Finds SOCI as Debian's libsoci-dev has it: headers and libraries, no CMake package. Gives SOCI::core and SOCI::sqlite3.
+# Finds SOCI as Debian's libsoci-dev has it: headers and libraries, no CMake package. Gives SOCI::core, SOCI::sqlite3.
 # Installed beside nestor-config.cmake, which needs it.
 include(FindPackageHandleStandardArgs)
 

@@ -222,8 +222,8 @@ void drop_output() {
   }
 }
 
-/// The node that started us is gone already: it may have been followed by one that looked for us before we had our name,
-/// and found nothing. Whoever gets past this point can be found.
+/// The node that started us is gone already: it may have been followed by one that looked for us before we had our
+/// name, and found nothing. Whoever gets past this point can be found.
 bool nobody_wants_it() {
   char byte = 0;
   return recv(control_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;

@@ -1,5 +1,5 @@
-// A start over a journal that knows many sandboxes: all of them are there when the node is, truthfully Unknown, and what
-// they cost is printed. Their servers do not exist.
+// A start over a journal that knows many sandboxes: all of them are there when the node is, truthfully Unknown, and
+// what they cost is printed. Their servers do not exist.
 #include "support/run_program.hpp"
 
 #include <nestor/actors/system.hpp>

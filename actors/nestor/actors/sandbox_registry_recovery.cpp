@@ -1,6 +1,7 @@
-// What the SANDBOX REGISTRY does first when its node was started over a journal that knows sandboxes: it reads all of it,
-// and only when everything could be read does it act: every sandbox gets a SUPERVISOR that goes on from its records, as
-// if the earlier one had crashed. Own open intents are looked for, what was Ready is Unknown until it was read back.
+// What the SANDBOX REGISTRY does first when its node was started over a journal that knows sandboxes: it reads all of
+// it, and only when everything could be read does it act: every sandbox gets a SUPERVISOR that goes on from its
+// records, as if the earlier one had crashed. Own open intents are looked for, what was Ready is Unknown until it was
+// read back.
 #include <nestor/actors/sandbox_registry.hpp>
 
 #include <nestor/http/url.hpp>
@@ -37,6 +38,9 @@ void sandbox_registry::on_listed(records_listed& listed) {
   if (listed.why && recovery_->acting) // it was readable a moment ago: what is left stays Unknown until it is again
     return self_->tell(around_->timers,
                        wake_at{around_->clock->now() + read_again_after, self_->address(), recovery_->ticket});
+  for (const auto& [id, records] : listed.items)
+    if (!recovery_->acting && records.actual && records.wanted.empty())
+      listed.why = failure{errc::journal_corrupt, step::queue, "what is wanted of " + id.text + " is missing", 0, {}};
   if (listed.why) {
     recovery_->known.why = std::move(listed.why);
     recovery_->answer->deliver(std::move(recovery_->known));

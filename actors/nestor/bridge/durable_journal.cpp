@@ -11,8 +11,8 @@ namespace {
 
 namespace op = journal::op;
 
-// One transaction's worth: beyond it a commit's cost is spread thin enough, and the first of a batch should not wait for
-// the sealing of thousands.
+// One transaction's worth: beyond it a commit's cost is spread thin enough, and the first of a batch should not wait
+// for the sealing of thousands.
 constexpr std::size_t batch_max = 512;
 
 struct asked {

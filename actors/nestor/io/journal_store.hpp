@@ -1,5 +1,5 @@
-// The journal's database: SQLite in a file (WAL, synchronous=FULL, exclusively ours), through SOCI, whose statements are
-// the ones that PostgreSQL will be given. What is stored of a sandbox is sealed; the database sees ids, numbers and
+// The journal's database: SQLite in a file (WAL, synchronous=FULL, exclusively ours), through SOCI, whose statements
+// are the ones that PostgreSQL will be given. What is stored of a sandbox is sealed; the database sees ids, numbers and
 // times. Blocking, used by one thread at a time. docs/decisions/0007 says why.
 #pragma once
 

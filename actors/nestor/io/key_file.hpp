@@ -14,7 +14,8 @@ expected<journal::key_ring> load_key_ring(const std::string& path);
 /// A ring with one new key, written to `path`, mode 0600, durable. Errors: `keys_refused`, also when the file is there.
 expected<journal::key_ring> make_key_ring(const std::string& path);
 
-/// Puts `ring` in the place of what `path` held: after a crash it is the old one or the new one. Errors: `keys_refused`.
+/// Puts `ring` in the place of what `path` held: after a crash it is the old one or the new one. Errors:
+/// `keys_refused`.
 expected<void> replace_key_ring(const std::string& path, const journal::key_ring& ring);
 
 /// A new key of that id.

@@ -1,5 +1,5 @@
-// What is asked of a journal, as values: the seam's calls, in the order in which they were made. One store performs them
-// on a database, a model in the tests performs them on maps, and both must give the same outcomes.
+// What is asked of a journal, as values: the seam's calls, in the order in which they were made. One store performs
+// them on a database, a model in the tests performs them on maps, and both must give the same outcomes.
 #pragma once
 
 #include <nestor/journal/records.hpp>

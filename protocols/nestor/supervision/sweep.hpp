@@ -1,11 +1,11 @@
 // What a sweep makes of a provider's list: which runtimes under our label nobody here can explain, and which of those
 // end now. Pure: the list and what is known are brought, what to do is taken away.
 //
-// The life of each sandbox looks for its own runtimes. A sweep exists for what no life will ever look for: a create that
-// was given up on and came true later, a record that was lost, a bug. It may be wrong about such a runtime in one way
-// that matters: it belongs to somebody after all. So it acts only on lists that are whole, only on what carries this
-// installation's label and a sandbox's, only on what it saw unexplained in several lists in a row, and ends only a few
-// at a time. What is wrong with it is seen before it has done much.
+// The life of each sandbox looks for its own runtimes. A sweep exists for what no life will ever look for: a create
+// that was given up on and came true later, a record that was lost, a bug. It may be wrong about such a runtime in one
+// way that matters: it belongs to somebody after all. So it acts only on lists that are whole, only on what carries
+// this installation's label and a sandbox's, only on what it saw unexplained in several lists in a row, and ends only
+// a few at a time. What is wrong with it is seen before it has done much.
 #pragma once
 
 #include <nestor/core/ids.hpp>
@@ -72,7 +72,7 @@ public:
 private:
   struct suspect {
     std::uint32_t looks = 0;
-    std::uint64_t since = 0; ///< the pass that saw it first: the oldest end first, so that none waits for ever
+    std::uint64_t since = 0; ///< the pass that saw it first, or last tried to end it: the oldest go first
   };
   std::map<std::string, suspect, std::less<>> looks_; ///< by ref; only of what the latest list showed
   std::uint64_t pass_ = 0;
