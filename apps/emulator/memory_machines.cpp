@@ -48,6 +48,16 @@ variables with_assignments(variables env, std::string_view line) {
   return env;
 }
 
+/// What `eval "$NAME"` in it, if there is one, stands for.
+std::string with_evaluated(const variables& env, std::string line) {
+  constexpr std::string_view before = "eval \"$";
+  auto at = line.find(before);
+  if (at == std::string::npos)
+    return line;
+  auto name = line.substr(at + before.size());
+  return value_of(env, name.substr(0, name.find('"')));
+}
+
 /// The first part of a line, taken off it.
 std::string take_part(std::string& line) {
   auto end = std::min(line.find(';'), line.find("&&"));
@@ -139,6 +149,7 @@ std::optional<std::int64_t> memory_machines::run(const std::string& id, command_
   auto line = order.line;
   for (const auto& word : order.argv)
     line += (line.empty() ? "" : " ") + word;
+  line = with_evaluated(m->env, std::move(line));
   auto& r = m->commands[pid];
   r.ears = std::move(ears);
   if (line.find(server_program) != std::string::npos) {

@@ -21,7 +21,7 @@ struct memory_machines_options {
 /// Commands it knows, parts of a line being divided by `;` or `&&`: `echo WORDS [1>&2]`, `cat PATH`, `sleep SECONDS`,
 /// `exit CODE`, `true`, `false`, `pwd`; and every line that names nestor-nested-server starts one, on the port and with
 /// the key that its environment (or words like PORT=… in the line) say, and does not end, unless the port is taken (1)
-/// or the line ends with `&` (0). All else ends with 127.
+/// or the line ends with `&` (0). A line with `eval "$NAME"` is what that variable holds. All else ends with 127.
 class memory_machines final : public machines {
 public:
   explicit memory_machines(clockwork& time, memory_machines_options options = {});

@@ -263,7 +263,7 @@ TEST_CASE("sandboxes outlive their node, however it ends, and the next one has t
   CHECK(settle(last, id, "Destroyed") == "Destroyed");
 }
 
-TEST_CASE("a draining node takes nothing new and says so; its tokens outlive it") {
+TEST_CASE("a draining node takes nothing new and says so, and its tokens outlive it") {
   scratch_folder scratch;
   std::string token;
   {

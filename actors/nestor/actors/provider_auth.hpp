@@ -1,6 +1,6 @@
 // PROVIDER_AUTH: this sandbox's only way to its provider. It has the credential proved, then carries the provider's
-// conversations (create, look up, pause, renew, destroy): the provider's pure functions say what to ask and what an answer means.
-// Started for such work and ended with it.
+// conversations (create, look up, pause, renew, destroy): the provider's pure functions say what to ask and what an
+// answer means. Started for such work and ended with it.
 #pragma once
 
 #include <nestor/actors/messages.hpp>

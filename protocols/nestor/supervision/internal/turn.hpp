@@ -29,7 +29,7 @@ inline constexpr backoff_policy replace_backoff{200ms, 30'000ms};
 inline constexpr backoff_policy reconfigure_backoff{200ms, 5'000ms};
 // Whatever is repeated without limit (destroy, withdraw, unreachable, journal): at most once a minute in the end.
 inline constexpr backoff_policy endless_backoff{250ms, 60'000ms};
-// A renewal that is not answered is asked for again at the latest after this much of the lease; half of it is left then.
+// So often in the length of a lease: three can be lost.
 inline constexpr int renewals_in_a_lease = 4;
 // Every tenth probe reads the configuration back.
 inline constexpr std::uint32_t deep_probe_every = 10;
