@@ -123,11 +123,14 @@ public:
   void end_sandbox(const std::string& id) const {
     std::uint64_t seen = 0;
     for (;;) {
-      auto status = ask("DELETE", "/v1/sandboxes/" + id, token_).json().value("status", "");
-      if (status.empty() || status == "Destroyed" || status == "Failed")
+      auto ending = ask("DELETE", "/v1/sandboxes/" + id, token_);
+      if (ending.status != 202)
+        return;
+      auto status = ending.json().value("status", "");
+      if (status == "Destroyed" || status == "Failed")
         return;
       auto events = ask("GET", "/v1/sandboxes/" + id + "/events?wait=10&after=" + std::to_string(seen), token_).json();
-      seen = events.is_object() ? events.value("last_id", seen) : seen;
+      seen = events.is_object() && events.contains("last_id") ? events.value("last_id", seen) : seen;
     }
   }
 

@@ -13,6 +13,9 @@ namespace {
 
 const std::string default_tenant = "default";
 
+// Kinds of sandboxes that share their terms: a node knows a handful; more are looked through at each birth.
+constexpr std::size_t kinds_remembered = 32;
+
 failure refusal(errc code, std::string cause) {
   return failure{code, step::queue, std::move(cause), 0, {}};
 }
@@ -173,10 +176,20 @@ void sandbox_registry::born(const sandbox_id& id) {
   stand_in_line(id, *account);
 }
 
+std::shared_ptr<const life_terms> sandbox_registry::shared_terms(life_terms terms) {
+  auto known = std::ranges::find_if(terms_, [&](const auto& each) { return *each == terms; });
+  if (known != terms_.end())
+    return *known;
+  if (terms_.size() >= kinds_remembered)
+    terms_.pop_front();
+  return terms_.emplace_back(std::make_shared<const life_terms>(std::move(terms)));
+}
+
 void sandbox_registry::supervise(const sandbox_id& id, life born) {
   auto found = sandboxes_.find(id);
   auto& e = found->second;
   born.whose = e.whose;
+  born.terms = shared_terms(terms_of(*born.wanted->spec, *born.account->plain.speaks));
   e.supervisor = spawn<supervisor>(self_, around_, self_->address(), std::move(born));
   ++supervised_;
   self_->on_down(e.supervisor, [this, key = &found->first](const caf::error&) { on_supervisor_down(*key); });
@@ -359,7 +372,11 @@ caf::result<sandbox_seen> sandbox_registry::on_get(const get_sandbox& request) {
     return sandbox_seen{found->last, std::nullopt};
   if (!found->supervisor)
     return sandbox_seen{view_meanwhile(request.id, *found), std::nullopt};
-  return self_->pass_on<sandbox_seen>(found->supervisor, look_at_it{});
+  promise<sandbox_seen> answer{self_};
+  self_->ask_untimed(found->supervisor, look_at_it{})
+    .then([answer](sandbox_seen& seen) mutable { answer.deliver(std::move(seen)); },
+          [this, answer, id = request.id](const caf::error&) mutable { answer.deliver(seen_without_supervisor(id)); });
+  return answer.result();
 }
 
 sandbox_list sandbox_registry::on_find(const find_sandboxes& request) const {
@@ -381,6 +398,15 @@ sandbox_list sandbox_registry::on_find(const find_sandboxes& request) const {
                     first);
   found.items.resize(kept);
   return found;
+}
+
+/// Its SUPERVISOR ended in the middle of an answer: with a last view, or to be followed by another.
+sandbox_seen sandbox_registry::seen_without_supervisor(const sandbox_id& id) const {
+  auto found = sandboxes_.find(id);
+  if (found == sandboxes_.end())
+    return {nullptr, refusal(errc::not_found, id.text)};
+  const auto& e = found->second;
+  return {e.last ? e.last : view_meanwhile(id, e), std::nullopt};
 }
 
 caf::result<access> sandbox_registry::on_access(const get_access& request) {

@@ -73,6 +73,7 @@ private:
   caf::result<accepted> on_destroy(const destroy_sandbox& request);
   caf::result<accepted> on_rest(const rest_sandbox& request);
   caf::result<sandbox_seen> on_get(const get_sandbox& request);
+  [[nodiscard]] sandbox_seen seen_without_supervisor(const sandbox_id& id) const;
   caf::result<access> on_access(const get_access& request);
   sandbox_list on_find(const find_sandboxes& request) const;
   caf::result<drained> on_drain();
@@ -111,6 +112,7 @@ private:
   void release(const entry& e);
   void born(const sandbox_id& id);
   void supervise(const sandbox_id& id, life born);
+  std::shared_ptr<const life_terms> shared_terms(life_terms terms);
   void start_next();
   void stand_in_line(const sandbox_id& id, const providers::account_source& account);
   bool start_from(supervision::admission& line);
@@ -131,8 +133,9 @@ private:
   std::optional<instant> alarm_;                                             ///< the earliest that is set
   std::deque<std::pair<wall_time, sandbox_id>> ended_;                       ///< the oldest first
   std::size_t starting_ = 0;
-  std::size_t alive_ = 0;      ///< sandboxes that have not ended
-  std::size_t supervised_ = 0; ///< … and have a SUPERVISOR
+  std::size_t alive_ = 0;                               ///< sandboxes that have not ended
+  std::size_t supervised_ = 0;                          ///< … and have a SUPERVISOR
+  std::deque<std::shared_ptr<const life_terms>> terms_; ///< of the latest kinds
   std::uint64_t ticket_ = 0;
   std::map<std::uint64_t, pending_change> pending_;
   std::map<std::uint64_t, sandbox_id> reviving_;

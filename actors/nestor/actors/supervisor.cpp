@@ -18,8 +18,8 @@ namespace {
 // Their reports and PROVIDER_AUTH's are one kind of message: the numbers do not meet.
 constexpr std::uint64_t finders_begin = std::uint64_t{1} << 63U;
 
-policy policy_of(const sandbox_spec& spec, const providers::provider& provider) {
-  policy p;
+supervision::policy policy_of(const sandbox_spec& spec, const providers::provider& provider) {
+  supervision::policy p;
   p.queue_within = spec.policy.queue_within;
   p.ready_within = spec.policy.ready_within;
   p.probe_every = spec.policy.probe_every;
@@ -47,12 +47,14 @@ bool needs_configuration(nested::purpose why) {
 
 } // namespace
 
+life_terms terms_of(const sandbox_spec& spec, const providers::provider& provider) {
+  return {policy_of(spec, provider), spec.runtime->alive_path, spec.policy.step_timeout};
+}
+
 supervisor::supervisor(self_ptr<> self, surroundings_ptr around, caf::actor_addr registry, life born)
     : self_(self), around_(std::move(around)), registry_(std::move(registry)), before_(std::move(born.before)),
-      id_(std::move(born.id)), account_(born.account),
-      policy_(policy_of(*born.wanted->spec, *born.account->plain.speaks)), wanted_(std::move(born.wanted)),
-      shown_name_(wanted_->spec->name), whose_(std::move(born.whose)), alive_path_(wanted_->spec->runtime->alive_path),
-      step_timeout_(wanted_->spec->policy.step_timeout) {
+      id_(std::move(born.id)), account_(born.account), terms_(std::move(born.terms)), wanted_(std::move(born.wanted)),
+      shown_name_(wanted_->spec->name), whose_(std::move(born.whose)) {
   machine_.seed = born.seed;
   machine_.wanted = wanted_->number;
 }
@@ -136,9 +138,9 @@ void supervisor::go_on(const earlier_lives& before) {
     runtime_ = last->runtime;
     holds_ = last->holds;
   }
-  machine_ = resume(policy_, left, around_->clock->now());
+  machine_ = resume(policy(), left, around_->clock->now());
   bool ours = machine_.open && !machine_.create_out;
-  bool written = ours && (!policy_.withdraws || machine_.touched);
+  bool written = ours && (!policy().withdraws || machine_.touched);
   for (const auto& each : before.records.wanted)
     if (written && each->number > machine_.observed)
       may_hold(*each->spec->configuration);
@@ -158,7 +160,7 @@ void supervisor::go_on(const earlier_lives& before) {
 void supervisor::feed(const any_event& e) {
   auto before = machine_.now;
   std::vector<any_command> commands;
-  supervision::feed(policy_, machine_, e, around_->clock->now(), commands);
+  supervision::feed(policy(), machine_, e, around_->clock->now(), commands);
   show_steps(before, e);
   for (const auto& each : commands)
     std::visit([this](const auto& c) { perform(c); }, each);
@@ -227,7 +229,7 @@ void supervisor::perform(const command::renew& c) {
   if (renewer_) // asked long ago: it hangs
     self_->send_exit(renewer_, caf::exit_reason::kill);
   renewer_ = spawn<provider_auth>(self_, around_, self_->address(), *account_, 0,
-                                  do_renew{{*runtime_, *policy_.lease}, c.number});
+                                  do_renew{{*runtime_, *policy().lease}, c.number});
 }
 
 void supervisor::perform(const command::start_run& c) {
@@ -268,7 +270,7 @@ void supervisor::perform(const command::finish&) {
 
 providers::provision_order supervisor::order_for(attempt number) {
   providers::provision_order order{{around_->journal->installation(), id_, number}, wanted_->spec->runtime, {}, {}, {}};
-  if (!policy_.withdraws)
+  if (!policy().withdraws)
     order.session_key = providers::session_key_of(order.stamp, around_->journal->node_secret());
   order.lease = wanted_->spec->policy.lease;
   order.max_lifetime = wanted_->spec->policy.max_lifetime;
@@ -370,11 +372,11 @@ nested::push_order supervisor::push_order_for(const command::start_run& run) {
   order.configured_since = configured_since_;
   order.seed = machine_.seed + run.number;
   order.dialect = dialect_;
-  order.alive_path = alive_path_;
-  order.limits.step_timeout = step_timeout_;
+  order.alive_path = terms_->alive_path;
+  order.limits.step_timeout = terms_->step_timeout;
   if (wanted_) {
     const auto& spec = *wanted_->spec;
-    order.refuse_existing = policy_.withdraws && spec.runtime->adopt == adoption::refuse && !machine_.touched;
+    order.refuse_existing = policy().withdraws && spec.runtime->adopt == adoption::refuse && !machine_.touched;
     if (dialect_.empty())
       order.dialect = spec.dialect;
   }

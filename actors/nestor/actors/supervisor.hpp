@@ -19,6 +19,16 @@ struct earlier_lives {
   caf::actor configurator; ///< may still have a request out; ends by itself
 };
 
+/// What never changes about a sandbox, whatever its configuration. Those of one kind share it: it is a tenth of what an
+/// idle one costs.
+struct life_terms {
+  supervision::policy policy;
+  std::string alive_path;
+  std::optional<milliseconds> step_timeout;
+  friend bool operator==(const life_terms&, const life_terms&) = default;
+};
+life_terms terms_of(const sandbox_spec& spec, const providers::provider& provider);
+
 /// What a SUPERVISOR is born with.
 struct life {
   sandbox_id id;
@@ -26,7 +36,8 @@ struct life {
   const providers::account_source* account = nullptr; ///< of the node's book, which outlives it
   std::uint64_t seed = 1;                             ///< of its jitter
   std::shared_ptr<const earlier_lives> before;        ///< null: it is the first
-  std::shared_ptr<const belonging> whose{};           ///< null: the default tenant's, without labels
+  std::shared_ptr<const life_terms> terms{};
+  std::shared_ptr<const belonging> whose{}; ///< null: the default tenant's, without labels
 };
 
 class supervisor {
@@ -78,6 +89,7 @@ private:
   // -- what is wanted, in memory only while it is needed
   bool have_wanted(generation number);
   void load_wanted(generation number);
+  [[nodiscard]] const supervision::policy& policy() const { return terms_->policy; }
   void on_loaded(wanted_loaded& loaded);
 
   // -- what is shown
@@ -97,7 +109,7 @@ private:
   std::shared_ptr<const earlier_lives> before_; ///< until it has gone on from there
   sandbox_id id_;
   const providers::account_source* account_;
-  supervision::policy policy_;
+  std::shared_ptr<const life_terms> terms_;
   supervision::state machine_;
 
   caf::actor auth_;
@@ -122,8 +134,6 @@ private:
   std::shared_ptr<const wanted_record> wanted_; ///< empty while idle
   std::string shown_name_;
   std::shared_ptr<const belonging> whose_;
-  std::string alive_path_;
-  std::optional<milliseconds> step_timeout_;
   std::vector<supervision::any_command> deferred_; ///< wait for `wanted_`
   std::uint64_t load_ticket_ = 0;
 

@@ -109,7 +109,7 @@ std::shared_ptr<sandbox_view> supervisor::view() const {
   shown->word = status_of(machine_);
   shown->wanted = machine_.wanted;
   shown->observed = machine_.observed;
-  shown->conditions = conditions_of(machine_, policy_);
+  shown->conditions = conditions_of(machine_, policy());
   shown->strength = strength_;
   shown->weakest = weakest_;
   if (runtime_)
@@ -125,11 +125,11 @@ std::shared_ptr<sandbox_view> supervisor::view() const {
 
 /// What is accepted is durable first. Asked for what is so already, it is as good as done.
 caf::result<accepted> supervisor::on_change_rest(const change_rest& wish) {
-  auto objection = wish.rests ? objection_to_rest(policy_, machine_) : objection_to_wake(policy_, machine_);
+  auto objection = wish.rests ? objection_to_rest(policy(), machine_) : objection_to_wake(policy(), machine_);
   if (objection.empty() && rest_asked_)
     objection = "another such request is being made durable";
   if (!objection.empty()) {
-    auto code = !policy_.pauses ? errc::capability_missing : errc::conflict;
+    auto code = !policy().pauses ? errc::capability_missing : errc::conflict;
     return accepted{id_, 0, failure{code, step::ready, std::string{objection}, 0, {}}};
   }
   rest_asked_ = std::make_unique<promise<accepted>>(self_);

@@ -11,6 +11,7 @@ namespace nestor {
 struct intensity_limit {
   std::uint32_t max = 3;        ///< 0–8 restarts …
   milliseconds within{600'000}; ///< … in this time
+  friend bool operator==(const intensity_limit&, const intensity_limit&) = default;
 };
 
 /// The times of the latest restarts. Fixed size: no allocation in an idle supervisor.

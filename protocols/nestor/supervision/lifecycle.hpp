@@ -275,6 +275,7 @@ struct policy {
   bool replace_lost = false;     ///< policy.on_loss: replace
   bool withdraws = false;        ///< the provider's compensation is `withdraw`
   bool pauses = false;           ///< the provider can
+  friend bool operator==(const policy&, const policy&) = default;
 };
 
 constexpr instant never{std::numeric_limits<std::int64_t>::max()};
