@@ -1,5 +1,6 @@
 // `nestor provider list|verify`, `nestor doctor`, `nestor leak audit`: what is configured, where it came from, whether
 // it works and what to do when not. Knows no provider: a kind's own table says what there is to show.
+#include "client_show.hpp"
 #include "local_node.hpp"
 #include "spec_file.hpp"
 #include "terminal.hpp"
@@ -19,28 +20,6 @@ namespace {
 
 using nlohmann::ordered_json;
 using providers::account_source;
-
-constexpr std::size_t column_gap = 2;
-
-/// Rows as columns that line up.
-void print_table(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<std::size_t> widths;
-  for (const auto& row : rows)
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      widths.resize(std::max(widths.size(), i + 1), 0);
-      widths[i] = std::max(widths[i], row[i].size());
-    }
-  for (const auto& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      auto cell = printable(row[i]);
-      if (i + 1 < row.size())
-        cell.resize(widths[i] + column_gap, ' ');
-      line += cell;
-    }
-    std::cout << line << '\n';
-  }
-}
 
 /// Where a field was set; the kind's own value when nowhere; never a secret's value.
 std::string origin_of(const account_source& account, const providers::account_field& field) {
@@ -141,7 +120,7 @@ int run_provider_list(const accounts_options& o) {
     rows.push_back({each->plain.name, std::string{each->plain.speaks->kind}, credential.empty() ? "-" : credential,
                     std::string{each->plain.speaks->summary}});
   }
-  print_table(rows);
+  show_table(rows);
   return done;
 }
 
@@ -209,7 +188,7 @@ int run_leak_audit(const accounts_options& o) {
   if (o.as == output::json)
     std::cout << list.dump(2, ' ', false, ordered_json::error_handler_t::replace) << '\n';
   else
-    print_table(rows);
+    show_table(rows);
   return whole ? done : failed;
 }
 
