@@ -153,12 +153,15 @@ function drawFailures() {
   );
 }
 
-let chartsDrawn = -1;
+const chartsEvery = 1000; // milliseconds: they sum up everything there is
+const charts = { revision: -1, at: 0 };
 function drawCharts() {
-  if (chartsDrawn === known.revision || at('charts').offsetParent === null) return;
-  chartsDrawn = known.revision;
-  const made = buckets(Date.now());
-  drawStarts(made);
-  drawTimes(made);
+  const now = Date.now();
+  if (charts.revision === known.revision || now - charts.at < chartsEvery) return;
+  if (at('charts').offsetParent === null) return;
+  Object.assign(charts, { revision: known.revision, at: now });
+  const summed = buckets(now);
+  drawStarts(summed);
+  drawTimes(summed);
   drawFailures();
 }

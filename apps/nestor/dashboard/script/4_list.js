@@ -98,7 +98,10 @@ function drawList() {
   );
 }
 
+let chipsDrawn = '';
 function drawChips() {
+  if (chipsDrawn === `${known.revision} ${list.filter}`) return;
+  chipsDrawn = `${known.revision} ${list.filter}`;
   const counts = {};
   for (const s of known.sandboxes.values()) counts[s.status] = (counts[s.status] || 0) + 1;
   const wanted = [

@@ -239,7 +239,7 @@ function route() {
     if (token) openStory(chosen);
   }
   if (token && page === 'leaks') drawLeaks();
-  chartsDrawn = -1;
+  Object.assign(charts, { revision: -1, at: 0 });
   draw();
 }
 
@@ -315,7 +315,7 @@ function begin() {
   };
   onhashchange = onpopstate = route;
   onresize = () => {
-    chartsDrawn = -1;
+    Object.assign(charts, { revision: -1, at: 0 });
     list.height = 3.5 * parseFloat(getComputedStyle(document.documentElement).fontSize);
     draw();
   };
