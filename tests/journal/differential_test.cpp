@@ -1,10 +1,13 @@
-// The same random operations through the model and the database, in batches of any size, with restarts in between:
-// every answer must be the same.
+// The same random operations through the model, SQLite and PostgreSQL, in batches of any size, with restarts in
+// between: every answer must be the same.
 #include "journal/journal_folder.hpp"
 #include "journal/model_journal.hpp"
+#include "journal/postgres_server.hpp"
 #include "support/random_records.hpp"
 
 #include <catch2/catch.hpp>
+
+#include <functional>
 
 namespace nestor::tests {
 namespace {
@@ -46,62 +49,88 @@ private:
   std::vector<sandbox_id> ids_;
 };
 
-/// What is stored is the matter here, not that a disk has it: in memory, where the machine has such a place.
-std::filesystem::path quick_place() {
-  std::error_code none;
-  std::filesystem::path shared{"/dev/shm"};
-  return std::filesystem::is_directory(shared, none) ? shared : std::filesystem::temp_directory_path();
+/// One more database that must agree.
+struct database {
+  std::string name;
+  std::function<std::unique_ptr<io::journal_store>()> open;
+  std::unique_ptr<io::journal_store> store = {};
+  void reopen() { store.reset(), store = open(); }
+};
+
+/// One sequence, in batches, through the model and every database.
+void sequence(std::uint64_t seed, std::vector<database>& databases) {
+  random_operations random{seed};
+  model_journal model;
+  for (int batch = 0; batch < 4; ++batch) {
+    std::vector<journal::operation> operations(1 + random.below(12));
+    for (auto& each : operations) {
+      each = random.next();
+      if (std::holds_alternative<journal::op::list>(each)) // other sequences' sandboxes are in the database, too
+        each = journal::op::read{};
+    }
+    std::vector<std::string> expected;
+    for (const auto& each : operations)
+      expected.push_back(text_of(model.perform(each)));
+    for (auto& in : databases) {
+      auto got = in.store->perform(operations);
+      REQUIRE(got.size() == operations.size());
+      for (std::size_t i = 0; i < operations.size(); ++i) {
+        INFO(in.name << ", batch " << batch << ", operation " << i << " of kind " << operations[i].index());
+        REQUIRE(text_of(got[i]) == expected[i]);
+      }
+    }
+  }
 }
 
 void agree(std::uint64_t first_seed, std::uint64_t sequences) {
+  auto server = postgres_server::start();
   for (std::uint64_t seed = first_seed; seed < first_seed + sequences;) {
     journal_folder folder{quick_place()};
-    auto store = folder.open();
-    // One file carries many sequences, each with ids of its own: making a file costs more than a sequence.
+    journal_folder other{quick_place()};
+    std::vector<database> databases;
+    databases.push_back({"SQLite", [&] { return folder.open(); }});
+    if (server)
+      databases.push_back(
+        {"PostgreSQL", [&, where = server->fresh_schema()] { return other.open_at(where); }});
+    for (auto& each : databases)
+      each.reopen();
+    // One carries many sequences, each with ids of its own: making a database costs more than a sequence.
     for (auto last = std::min(seed + 500, first_seed + sequences); seed < last; ++seed) {
       INFO("seed " << seed);
-      random_operations random{seed};
-      model_journal model;
-      for (int batch = 0; batch < 4; ++batch) {
-        std::vector<journal::operation> operations(1 + random.below(12));
-        for (auto& each : operations) {
-          each = random.next();
-          if (std::holds_alternative<journal::op::list>(each)) // other sequences' sandboxes are in the file, too
-            each = journal::op::read{};
-        }
-        auto got = store->perform(operations);
-        REQUIRE(got.size() == operations.size());
-        for (std::size_t i = 0; i < operations.size(); ++i) {
-          INFO("batch " << batch << ", operation " << i << " of kind " << operations[i].index());
-          REQUIRE(text_of(got[i]) == text_of(model.perform(operations[i])));
-        }
-      }
+      sequence(seed, databases);
       if (seed % 50 == 0)
-        store.reset(), store = folder.open();
+        for (auto& each : databases)
+          each.reopen();
     }
   }
 }
 
 } // namespace
 
-TEST_CASE("model and database give the same answers to 5000 random sequences") {
+TEST_CASE("model and databases give the same answers to 5000 random sequences") {
   agree(1, 5'000);
 }
 
-TEST_CASE("model and database give the same answers to 100000 random sequences", "[.long]") {
+TEST_CASE("model and databases give the same answers to 100000 random sequences", "[.long]") {
   agree(1'000'000, 100'000);
 }
 
-TEST_CASE("model and database list the same sandboxes, page by page") {
+TEST_CASE("model and databases list the same sandboxes, page by page") {
+  auto server = postgres_server::start();
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
     INFO("seed " << seed);
     journal_folder folder{quick_place()};
-    auto store = folder.open();
+    journal_folder other{quick_place()};
+    auto sqlite = folder.open();
+    auto postgresql = server ? other.open_at(server->fresh_schema()) : nullptr;
     random_operations random{seed};
     model_journal model;
     for (int n = 0; n < 60; ++n) {
       journal::operation what = random.next();
-      REQUIRE(text_of(store->perform({&what, 1}).front()) == text_of(model.perform(what)));
+      auto expected = text_of(model.perform(what));
+      REQUIRE(text_of(sqlite->perform({&what, 1}).front()) == expected);
+      if (postgresql)
+        REQUIRE(text_of(postgresql->perform({&what, 1}).front()) == expected);
     }
   }
 }

@@ -12,6 +12,13 @@
 
 namespace nestor::tests {
 
+/// What is stored is the matter there, not that a disk has it: in memory, where the machine has such a place.
+inline std::filesystem::path quick_place() {
+  std::error_code none;
+  std::filesystem::path shared{"/dev/shm"};
+  return std::filesystem::is_directory(shared, none) ? shared : std::filesystem::temp_directory_path();
+}
+
 class journal_folder {
 public:
   explicit journal_folder(const std::filesystem::path& where = std::filesystem::temp_directory_path()) {
@@ -31,8 +38,10 @@ public:
   [[nodiscard]] std::string file() const { return (path_ / "journal.db").string(); }
   [[nodiscard]] std::string keys() const { return (path_ / "keys").string(); }
   [[nodiscard]] io::journal_store_options options() const { return {file(), keys()}; }
-  [[nodiscard]] std::unique_ptr<io::journal_store> open() const {
-    auto opened = io::journal_store::open(options());
+  [[nodiscard]] std::unique_ptr<io::journal_store> open() const { return open_at(file()); }
+  /// In another database, with the keys of this folder.
+  [[nodiscard]] std::unique_ptr<io::journal_store> open_at(const std::string& where) const {
+    auto opened = io::journal_store::open({where, keys()});
     if (!opened)
       throw std::runtime_error{to_string(opened.error())};
     return std::move(*opened);

@@ -47,11 +47,19 @@ io::address_rules rules_of(const node_options& options) {
 std::shared_ptr<journal_port> journal_of(const node_options& options, entropy_port& entropy) {
   if (options.journal.empty())
     return std::make_shared<bridge::memory_journal>(entropy);
-  if (!options.journal.starts_with(journal_scheme))
-    throw std::invalid_argument{"journal: `" + options.journal + "` is not sqlite:// and the path of a file"};
   io::journal_store_options where;
-  where.path = options.journal.substr(journal_scheme.size());
-  where.keys = options.keys.empty() ? where.path + ".keys" : options.keys;
+  where.keys = options.keys;
+  if (options.journal.starts_with(journal_scheme)) {
+    where.path = options.journal.substr(journal_scheme.size());
+    if (where.keys.empty())
+      where.keys = where.path + ".keys";
+  } else if (options.journal.starts_with(postgresql_scheme)) {
+    where.path = options.journal;
+    if (where.keys.empty())
+      throw std::invalid_argument{"keys.file: a journal in PostgreSQL needs the path of its key ring"};
+  } else { // not shown: it may hold a password
+    throw std::invalid_argument{"journal: neither sqlite:// and the path of a file, nor a postgresql:// address"};
+  }
   auto store = io::journal_store::open(where);
   if (!store)
     throw std::runtime_error{explained(store.error())};

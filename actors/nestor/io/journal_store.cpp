@@ -2,71 +2,30 @@
 
 #include <nestor/io/clock.hpp>
 #include <nestor/io/entropy.hpp>
-#include <nestor/io/internal/journal_sql.hpp>
+#include <nestor/io/internal/journal_database.hpp>
 #include <nestor/io/key_file.hpp>
 #include <nestor/io/process_list.hpp>
 #include <nestor/journal/codec.hpp>
 
-#include <soci/sqlite3/soci-sqlite3.h>
-
+#include <algorithm>
 #include <array>
+#include <chrono>
+#include <thread>
+#include <unordered_set>
 
 namespace nestor::io {
 namespace {
 
 using namespace journal;
-using internal::connection;
+using internal::failed;
+using internal::journal_database;
 using internal::journal_sql;
+using internal::need;
+using internal::refusal;
 
-// The predecessor's lock goes with its process; a backup that reads holds it for moments.
-constexpr int lock_wait_seconds = 2;
-
-// SQLite's own numbers; the rest of a code is detail.
-enum class sqlite : int {
-  busy = 5,
-  locked = 6,
-  read_only = 8,
-  io = 10,
-  corrupt = 11,
-  full = 13,
-  cannot_open = 14,
-  no_database = 26
-};
-
-failure failed(errc code, std::string cause) {
-  return failure{code, step::queue, std::move(cause), 0, {}};
-}
-
-failure why_of(const soci::soci_error& e, const std::string& path) {
-  const auto* ours = dynamic_cast<const soci::sqlite3_soci_error*>(&e);
-  auto what = ours ? static_cast<sqlite>(ours->result() & 0xff) : sqlite{};
-  std::string text = e.what();
-  auto says = [&](std::string_view part) { return text.find(part) != std::string::npos; };
-  if (what == sqlite::busy || what == sqlite::locked || says("database is locked"))
-    return failed(errc::journal_locked, path + " is in use by another process");
-  if (what == sqlite::corrupt || what == sqlite::no_database || says("malformed") || says("not a database"))
-    return failed(errc::journal_corrupt, path + " is no intact database");
-  if (what == sqlite::full || says("disk is full"))
-    return failed(errc::journal_unavailable, path + ": no room is left on its disk");
-  if (what == sqlite::read_only || says("readonly"))
-    return failed(errc::journal_unavailable,
-                  path + " cannot be written: it, its folder or its file system is read-only");
-  if (what == sqlite::cannot_open || says("unable to open"))
-    return failed(errc::journal_unavailable,
-                  path + " cannot be opened or made: is its folder there, and ours to write?");
-  return failed(errc::journal_unavailable, path + ": " + text); // names tables and columns; values are never in it
-}
-
-struct refusal {
-  failure why;
-};
-
-template <class T>
-T need(expected<T> got) {
-  if (!got)
-    throw refusal{got.error()};
-  return std::move(*got);
-}
+// A server that is restarted is back by then; callers wait that long for their answer, once.
+constexpr std::chrono::seconds regain_within{5};
+constexpr std::chrono::milliseconds regain_every{100};
 
 time_anchor anchor() {
   return {steady_now(), wall_now(), boot_id()};
@@ -75,60 +34,65 @@ time_anchor anchor() {
 } // namespace
 
 struct journal_store::impl {
-  std::string path;
-  connection db;
-  std::unique_ptr<journal_sql> sql;
+  std::unique_ptr<journal_database> database;
+  std::unique_ptr<journal_sql> sql; ///< null while the connection is lost
   installation_id installation;
   key_ring ring;
   const sealing_key* current = nullptr;
   secret node_secret;
   nested::digest_key digests;
   long long starts = 0;
+  bool was_ours = true; ///< until a lost connection could not be made again
 
-  void connect();
   void begin_life(const journal_store_options& options);
+  std::optional<failure> regain();
+  std::optional<failure> regain_soon();
+  failure why() const;
   std::string sealed(std::string_view plain, std::string_view of, std::string_view kind, std::uint64_t number);
   wiped_string opened(std::string_view body, std::string_view of, std::string_view kind, std::uint64_t number);
   sandbox_records all_of(const sandbox_id& id, const journal_sql::sandbox_row& row);
-  void together(std::span<const operation> batch, std::vector<result>& into);
-  void alone(const operation& one, result& into);
 
-  result operator()(const op::write& o) {
+  // What a batch stores: sealed once, however often it is tried.
+  std::string body_of(const op::write& o) {
     const auto& r = o.record;
-    auto body = sealed(encode(r, anchor()), r.sandbox.text, "actual", r.revision);
-    return {sql->write(r.sandbox.text, starts, static_cast<long long>(r.revision), std::move(body))};
+    return sealed(encode(r, anchor()), r.sandbox.text, "actual", r.revision);
   }
-  result operator()(const op::want& o) {
+  std::string body_of(const op::want& o) {
+    return sealed(encode(o.record), o.record.sandbox.text, "wanted", o.record.number);
+  }
+  std::string body_of(const op::close& o) { return sealed(encode(o.record), o.record.sandbox.text, "closed", 0); }
+  std::string body_of(const auto&) { return {}; }
+
+  result perform(const op::want& o, const std::string& body) {
     const auto& r = o.record;
     if (r.number == 1)
       sql->know(r.sandbox.text);
     auto oldest = static_cast<long long>(r.number) - static_cast<long long>(generations_max) + 1;
-    auto body = sealed(encode(r), r.sandbox.text, "wanted", r.number);
-    return {sql->want(r.sandbox.text, static_cast<long long>(r.number), std::move(body), oldest)};
+    return {sql->want(r.sandbox.text, static_cast<long long>(r.number), body, oldest)};
   }
-  result operator()(const op::read& o) {
+  result perform(const op::read& o, const std::string&) {
     auto body = sql->wanted_of(o.sandbox.text, static_cast<long long>(o.number));
     if (!body)
       return {true};
     return {true,
             std::make_shared<wanted_record>(need(decode_wanted(opened(*body, o.sandbox.text, "wanted", o.number))))};
   }
-  result operator()(const op::unwant& o) { return {sql->unwant(o.sandbox.text)}; }
-  result operator()(const op::close& o) {
-    sql->close(o.record.sandbox.text, o.record.ended.ms, sealed(encode(o.record), o.record.sandbox.text, "closed", 0));
+  result perform(const op::unwant& o, const std::string&) { return {sql->unwant(o.sandbox.text)}; }
+  result perform(const op::close& o, const std::string& body) {
+    sql->close(o.record.sandbox.text, o.record.ended.ms, body);
     return {true};
   }
-  result operator()(const op::forget& o) {
+  result perform(const op::forget& o, const std::string&) {
     sql->forget(o.sandbox.text);
     return {true};
   }
-  result operator()(const op::load& o) {
+  result perform(const op::load& o, const std::string&) {
     result got{true};
     if (auto row = sql->sandbox_of(o.sandbox.text))
       got.found.emplace_back(o.sandbox, all_of(o.sandbox, *row));
     return got;
   }
-  result operator()(const op::list& o) {
+  result perform(const op::list& o, const std::string&) {
     result got{true};
     for (auto& id : sql->ids_after(o.after.text, static_cast<long long>(o.most)))
       if (auto row = sql->sandbox_of(id))
@@ -139,21 +103,12 @@ struct journal_store::impl {
 
 // -- opening ------------------------------------------------------------------------------------------------------
 
-void journal_store::impl::connect() {
-  db.open(*soci::factory_sqlite3(), "db=\"" + path + "\" timeout=" + std::to_string(lock_wait_seconds));
-  std::string mode;
-  db << "pragma locking_mode=exclusive", soci::into(mode); // before anything is read: no shared memory file then
-  db << "pragma journal_mode=wal", soci::into(mode);
-  if (mode != "wal")
-    throw refusal{failed(errc::journal_unavailable, path + ": its file system cannot carry a write-ahead log")};
-  db << "pragma synchronous=full";
-}
-
 void journal_store::impl::begin_life(const journal_store_options& options) {
+  auto& db = database->db;
   soci::transaction all{db};
-  auto was = internal::migrate(db);
+  auto was = internal::migrate(db, database->dialect());
   if (was > internal::schema_version)
-    throw refusal{failed(errc::journal_newer, path + " has schema version " + std::to_string(was) +
+    throw refusal{failed(errc::journal_newer, database->name() + " has schema version " + std::to_string(was) +
                                                 "; this build knows up to " +
                                                 std::to_string(internal::schema_version))};
   auto known = internal::noted(db, "installation");
@@ -173,7 +128,7 @@ void journal_store::impl::begin_life(const journal_store_options& options) {
     auto bytes = unseal(*body, {installation.text, "", "node_secret", 0}, ring);
     if (!bytes) // whatever it is: the key is not the one, or what it sealed was tampered with
       throw refusal{
-        failed(errc::keys_refused, options.keys + " is not the key ring of " + path + ": " + bytes.error().cause)};
+        failed(errc::keys_refused, options.keys + " is not the key ring of " + database->name() + ": " + bytes.error().cause)};
     node_secret = secret::copy_of(*bytes);
   } else {
     node_secret = make_sealing_key(1).bytes;
@@ -185,20 +140,53 @@ void journal_store::impl::begin_life(const journal_store_options& options) {
   internal::note_down(db, "starts", std::to_string(starts));
   internal::note_down(db, "boot", boot_id());
   all.commit();
-  sql = std::make_unique<journal_sql>(db);
+  sql = std::make_unique<journal_sql>(db, database->dialect());
+}
+
+/// What the exception means that is being handled.
+failure journal_store::impl::why() const {
+  try {
+    throw;
+  } catch (const refusal& r) { return r.why; } catch (const soci::soci_error& e) {
+    return database->why_of(e);
+  } catch (const std::exception& e) { return failed(errc::journal_unavailable, e.what()); }
+}
+
+/// Connects to it again. That the lock is ours proves that our earlier connection has ended, and its transaction with
+/// it; that nobody has opened it in between, that everything in it is as we left it.
+std::optional<failure> journal_store::impl::regain() {
+  try {
+    sql.reset();
+    database->connect();
+    if (internal::noted(database->db, "starts") != std::to_string(starts))
+      return failed(errc::journal_locked, database->name() + " was opened by another node meanwhile");
+    sql = std::make_unique<journal_sql>(database->db, database->dialect());
+    was_ours = true;
+    return std::nullopt;
+  } catch (...) { return why(); }
+}
+
+std::optional<failure> journal_store::impl::regain_soon() {
+  auto until = std::chrono::steady_clock::now() + regain_within;
+  for (;;) {
+    auto not_ours = regain();
+    if (!not_ours || !std::exchange(was_ours, was_ours && std::chrono::steady_clock::now() < until))
+      return not_ours;
+    std::this_thread::sleep_for(regain_every);
+  }
 }
 
 expected<std::unique_ptr<journal_store>> journal_store::open(const journal_store_options& options) {
   auto made = std::make_unique<impl>();
-  made->path = options.path;
   try {
-    if (options.path.empty() || options.path.find('"') != std::string::npos)
-      return failed(errc::journal_unavailable, "the journal's path is empty or holds a quotation mark");
-    made->connect();
+    made->database = internal::journal_database_at(options.path);
+    made->database->connect();
     made->begin_life(options);
   } catch (const refusal& r) { return r.why; } catch (const soci::soci_error& e) {
-    return why_of(e, options.path);
-  } catch (const std::exception& e) { return failed(errc::journal_corrupt, options.path + ": " + e.what()); }
+    return made->database->why_of(e);
+  } catch (const std::exception& e) {
+    return failed(errc::journal_corrupt, (made->database ? made->database->name() : "the journal") + ": " + e.what());
+  }
   return std::unique_ptr<journal_store>{new journal_store{std::move(made)}};
 }
 
@@ -253,35 +241,121 @@ sandbox_records journal_store::impl::all_of(const sandbox_id& id, const journal_
 
 // -- performing ---------------------------------------------------------------------------------------------------
 
-void journal_store::impl::together(std::span<const operation> batch, std::vector<result>& into) {
-  soci::transaction all{db};
-  for (const auto& each : batch)
-    into.push_back(std::visit(*this, each));
-  all.commit();
+namespace {
+
+/// Whom it is about; empty: about more than one.
+std::string_view sandbox_of(const operation& what) {
+  return std::visit(
+    [](const auto& o) -> std::string_view {
+      if constexpr (requires { o.record; })
+        return o.record.sandbox.text;
+      else if constexpr (requires { o.sandbox; })
+        return o.sandbox.text;
+      else
+        return {};
+    },
+    what);
 }
 
-void journal_store::impl::alone(const operation& one, result& into) {
+} // namespace
+
+/// One transaction under way. Writes of `actual` records are gathered and stored together; what is asked of other
+/// sandboxes meanwhile does not meet them.
+class journal_store::attempt {
+public:
+  attempt(impl& of, bool again) : of_(of), again_(again), all_(of.database->db) {}
+
+  void perform(const operation& what, const std::string& body, result& into) {
+    auto id = sandbox_of(what);
+    if (id.empty() || touched_.contains(id))
+      write();
+    if (const auto* o = std::get_if<op::write>(&what)) {
+      touched_.insert(id);
+      rows_.push_back({id, static_cast<long long>(o->record.revision), body, false});
+      into_.push_back(&into);
+    } else {
+      into = std::visit(
+        [&](const auto& other) {
+          if constexpr (requires { of_.perform(other, body); })
+            return of_.perform(other, body);
+          else
+            return result{};
+        },
+        what);
+    }
+  }
+  void commit() {
+    write();
+    all_.commit();
+  }
+
+private:
+  void write() {
+    if (rows_.empty())
+      return;
+    of_.sql->write(of_.starts, rows_);
+    for (std::size_t i = 0; i < rows_.size(); ++i)
+      into_[i]->done = rows_[i].stored || (again_ && is_there(rows_[i]));
+    rows_.clear(), into_.clear(), touched_.clear();
+  }
+  /// An earlier attempt stored it, and only its answer was lost: no two sealed texts are alike.
+  bool is_there(const journal_sql::written& row) {
+    auto found = of_.sql->actual_of(std::string{row.id});
+    return found && found->body == row.body;
+  }
+
+  impl& of_;
+  bool again_;
+  soci::transaction all_;
+  std::vector<journal_sql::written> rows_;
+  std::vector<result*> into_;
+  std::unordered_set<std::string_view> touched_;
+};
+
+std::optional<failure> journal_store::tried(std::span<const operation> batch, std::span<const std::string> bodies,
+                                            std::span<result> into, bool again) {
   try {
-    soci::transaction all{db};
-    auto got = std::visit(*this, one);
+    attempt all{*impl_, again};
+    for (std::size_t i = 0; i < batch.size(); ++i)
+      all.perform(batch[i], bodies[i], into[i]);
     all.commit();
-    into = std::move(got);
-  } catch (const refusal& r) { into.why = r.why; } catch (const soci::soci_error& e) {
-    into.why = why_of(e, path);
-  } catch (const std::exception& e) { into.why = failed(errc::journal_unavailable, e.what()); }
+    return std::nullopt;
+  } catch (...) {
+    std::ranges::fill(into, result{}); // nothing of it is known to be durable
+    return impl_->why();
+  }
 }
 
 std::vector<result> journal_store::perform(std::span<const operation> batch) {
-  std::vector<result> results;
-  results.reserve(batch.size());
-  try {
-    impl_->together(batch, results);
-    return results;
-  } catch (...) { // nothing of it is durable
-    results.assign(batch.size(), {});
+  std::vector<result> results(batch.size());
+  auto all_for = [&](const failure& why) {
+    for (auto& each : results)
+      each.why = why;
+  };
+  std::vector<std::string> bodies;
+  bodies.reserve(batch.size());
+  for (const auto& each : batch)
+    bodies.push_back(std::visit([this](const auto& o) { return impl_->body_of(o); }, each));
+  if (!impl_->sql)
+    if (auto not_ours = impl_->regain_soon())
+      return all_for(*not_ours), results;
+  auto why = tried(batch, bodies, results, false);
+  bool again = why && impl_->database->lost();
+  if (again) {
+    if (auto not_ours = impl_->regain_soon())
+      return all_for(*not_ours), results;
+    why = tried(batch, bodies, results, true);
   }
-  for (std::size_t i = 0; i < batch.size(); ++i)
-    impl_->alone(batch[i], results[i]);
+  if (!why)
+    return results;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (!impl_->database->lost())
+      why = tried(batch.subspan(i, 1), std::span{bodies}.subspan(i, 1), std::span{results}.subspan(i, 1), again);
+    if (why)
+      results[i].why = why;
+  }
+  if (impl_->database->lost())
+    impl_->sql.reset();
   return results;
 }
 

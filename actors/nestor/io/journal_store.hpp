@@ -1,6 +1,6 @@
-// The journal's database: SQLite in a file (WAL, synchronous=FULL, exclusively ours), through SOCI, whose statements
-// are the ones that PostgreSQL will be given. What is stored of a sandbox is sealed; the database sees ids, numbers and
-// times. Blocking, used by one thread at a time. docs/decisions/0007 says why.
+// The journal's database: SQLite in a file (WAL, synchronous=FULL) or PostgreSQL, exclusively ours, through SOCI with
+// the same statements. What is stored of a sandbox is sealed; the database sees ids, numbers and times. Blocking, used
+// by one thread at a time. docs/decisions/0007 says why.
 #pragma once
 
 #include <nestor/core/expected.hpp>
@@ -8,6 +8,7 @@
 #include <nestor/journal/sealing.hpp>
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,15 +16,15 @@
 namespace nestor::io {
 
 struct journal_store_options {
-  std::string path; ///< of the database's file; its folder must be there
+  std::string path; ///< of the database's file, whose folder must be there; or an address, `postgresql://…`
   std::string keys; ///< of the key ring's file; made with a new journal, never beside an existing one
 };
 
 class journal_store {
 public:
   /// Opens it, makes it when absent, brings its schema up to date, counts this start. Errors: `journal_locked`,
-  /// `journal_newer`, `journal_corrupt`, `journal_unavailable` (read-only, disk full, no such folder), `keys_refused`.
-  /// With an error nothing was changed.
+  /// `journal_newer`, `journal_corrupt`, `journal_unavailable` (read-only, disk full, no such folder, no such server),
+  /// `keys_refused`. With an error nothing was changed.
   static expected<std::unique_ptr<journal_store>> open(const journal_store_options& options);
   ~journal_store();
   journal_store(const journal_store&) = delete;
@@ -39,11 +40,18 @@ public:
 
   /// Performs all of them in one transaction: durable when it returns. When that fails, each in one of its own, so that
   /// every caller learns his own outcome. One outcome each, in order. Never throws.
+  ///
+  /// A server whose connection is lost is connected to again, for a few seconds the first time, and the batch performed
+  /// anew: what its lost commit may have stored is recognised by what is there. As long as that fails, and for ever once
+  /// another node has opened the journal, every outcome is the reason.
   std::vector<journal::result> perform(std::span<const journal::operation> batch);
 
 private:
   struct impl;
+  class attempt;
   explicit journal_store(std::unique_ptr<impl> made);
+  std::optional<failure> tried(std::span<const journal::operation> batch, std::span<const std::string> bodies,
+                               std::span<journal::result> into, bool again);
   std::unique_ptr<impl> impl_;
 };
 

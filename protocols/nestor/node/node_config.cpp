@@ -30,7 +30,7 @@ constexpr std::array<std::string_view, 7> node_members{"journal", "keys",   "pro
                                                        "resolve", "limits", "ca_file"};
 constexpr std::array<std::string_view, 1> keys_members{"file"};
 constexpr std::string_view journal_expected =
-  "sqlite:// and the path of a file, such as sqlite:///var/lib/nestor/journal.db";
+  "sqlite:// and the path of a file, such as sqlite:///var/lib/nestor/journal.db, or postgresql://USER@HOST/DATABASE";
 /// What every account may be told, whatever its kind.
 constexpr std::array<std::string_view, 6> account_members{"kind",         "tenants", "creates_per_second",
                                                           "starting_max", "ca_file", "key_hosts"};
@@ -129,7 +129,10 @@ private:
   void durable(const json_tree& root, node_config& into) {
     if (const auto* at = member(root, "journal"))
       into.journal = text(*at, "journal", std::string{journal_expected}).value_or("");
-    if (!into.journal.empty() && (!into.journal.starts_with(journal_scheme) || into.journal == journal_scheme))
+    auto begins = [&](std::string_view scheme) {
+      return into.journal.starts_with(scheme) && into.journal.size() > scheme.size();
+    };
+    if (!into.journal.empty() && !begins(journal_scheme) && !begins(postgresql_scheme))
       refuse("journal", std::string{journal_expected}, "another text");
     if (const auto* keys = member(root, "keys"); keys && is_object(*keys, "keys")) {
       known(*keys, "keys", keys_members);

@@ -3,6 +3,7 @@
 // references. Fields of a provider's account are its kind's own table: nothing here knows a kind.
 #pragma once
 
+#include <nestor/journal/address.hpp>
 #include <nestor/node/serve_config.hpp>
 #include <nestor/providers/account_book.hpp>
 #include <nestor/sandbox/fault.hpp>
@@ -18,11 +19,8 @@
 
 namespace nestor {
 
-/// What the address of a journal in a file starts with; a path follows.
-inline constexpr std::string_view journal_scheme = "sqlite://";
-
 struct node_config {
-  std::string journal;   ///< `journal_scheme` and a path; empty: not said
+  std::string journal;   ///< address of one, journal/address.hpp; may hold a password; empty: not said
   std::string keys_file; ///< key ring of what is sealed at rest; empty: not said
   std::shared_ptr<const providers::account_book> accounts = providers::built_in_accounts();
   std::vector<std::string> addresses_allow;   ///< ranges that runtimes may be reached in besides public ones

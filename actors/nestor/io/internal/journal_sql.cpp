@@ -1,5 +1,7 @@
 #include <nestor/io/internal/journal_sql.hpp>
 
+#include <unordered_map>
+
 namespace nestor::io::internal {
 namespace {
 
@@ -15,11 +17,27 @@ constexpr const char* to_version_1[] = {
   " primary key (sandbox, number))",
 };
 
-constexpr const char* sql_write =
+constexpr const char* write_one =
   "insert into actual (sandbox, epoch, revision, body)"
   " select id, :epoch, :revision, :body from sandbox where id = :id and closed is null"
   " on conflict (sandbox) do update set epoch = excluded.epoch, revision = excluded.revision, body = excluded.body"
   " where (excluded.epoch, excluded.revision) > (actual.epoch, actual.revision)";
+// A server is asked once for a whole batch: a round trip costs more than a row.
+constexpr const char* write_all =
+  "insert into actual (sandbox, epoch, revision, body)"
+  " select s.id, cast(:epoch as bigint), new.revision, new.body"
+  " from unnest(cast(:ids as text[]), cast(:revisions as bigint[]), cast(:bodies as text[]))"
+  " as new (id, revision, body) join sandbox s on s.id = new.id where s.closed is null"
+  " on conflict (sandbox) do update set epoch = excluded.epoch, revision = excluded.revision, body = excluded.body"
+  " where (excluded.epoch, excluded.revision) > (actual.epoch, actual.revision) returning sandbox";
+// What is sealed cannot be compressed; records of the living are rewritten in their pages.
+constexpr const char* kept_in_postgresql[] = {
+  "alter table sandbox alter closed set storage external",
+  "alter table actual alter body set storage external",
+  "alter table wanted alter body set storage external",
+  "alter table actual set (fillfactor = 50)",
+};
+
 constexpr const char* sql_know = "insert into sandbox (id, unwanted) values (:id, 0) on conflict (id) do nothing";
 constexpr const char* sql_want = "insert into wanted (sandbox, number, body)"
                                  " select id, :number, :body from sandbox where id = :id and closed is null"
@@ -30,12 +48,41 @@ constexpr const char* sql_close =
   "insert into sandbox (id, unwanted, ended_ms, closed) values (:id, 1, :ended, :body)"
   " on conflict (id) do update set unwanted = 1, ended_ms = excluded.ended_ms, closed = excluded.closed";
 
+constexpr std::string_view id_type_of_all = "varchar(40)";
+
+std::string spelled(std::string statement, const sql_dialect& dialect) {
+  const std::string_view type = dialect.id_type;
+  for (auto at = statement.find(id_type_of_all); at != std::string::npos;
+       at = statement.find(id_type_of_all, at + type.size()))
+    statement.replace(at, id_type_of_all.size(), type);
+  return statement;
+}
+
+void add_element(std::string& array, std::string_view text) {
+  array.append(array.empty() ? "{\"" : ",\"");
+  for (char c : text) {
+    if (c == '"' || c == '\\')
+      array.push_back('\\');
+    array.push_back(c);
+  }
+  array.push_back('"');
+}
+
 } // namespace
 
-journal_sql::journal_sql(connection& db)
-    : write_(
-        (db.prepare << sql_write, use(epoch_, "epoch"), use(number_, "revision"), use(body_, "body"), use(id_, "id"))),
-      know_((db.prepare << sql_know, use(id_, "id"))),
+const sql_dialect sqlite_dialect{"varchar(40)", {}, write_one, false};
+const sql_dialect postgresql_dialect{"varchar(40) collate \"C\"", kept_in_postgresql, write_all, true};
+
+soci::statement journal_sql::prepared_write(connection& db) {
+  if (dialect_.writes_many)
+    return (db.prepare << dialect_.write, use(epoch_, "epoch"), use(ids_text_, "ids"),
+            use(revisions_text_, "revisions"), use(bodies_text_, "bodies"), into(got_));
+  return (db.prepare << dialect_.write, use(epoch_, "epoch"), use(number_, "revision"), use(body_, "body"),
+          use(id_, "id"));
+}
+
+journal_sql::journal_sql(connection& db, const sql_dialect& dialect)
+    : dialect_(dialect), write_(prepared_write(db)), know_((db.prepare << sql_know, use(id_, "id"))),
       want_((db.prepare << sql_want, use(number_, "number"), use(body_, "body"), use(id_, "id"))),
       prune_((db.prepare << sql_prune, use(id_, "id"), use(number_, "number"))),
       unwant_((db.prepare << sql_unwant, use(id_, "id"))),
@@ -59,9 +106,30 @@ bool journal_sql::changed(soci::statement& with) {
   return with.get_affected_rows() > 0;
 }
 
-bool journal_sql::write(const std::string& id, long long epoch, long long revision, std::string body) {
-  id_ = id, epoch_ = epoch, number_ = revision, body_ = std::move(body);
-  return changed(write_);
+void journal_sql::write(long long epoch, std::span<written> rows) {
+  epoch_ = epoch;
+  if (dialect_.writes_many)
+    return write_many(rows);
+  for (auto& row : rows) {
+    id_ = row.id, number_ = row.revision, body_ = row.body;
+    row.stored = changed(write_);
+  }
+}
+
+void journal_sql::write_many(std::span<written> rows) {
+  std::unordered_map<std::string_view, written*> by_id;
+  for (auto* text : {&ids_text_, &revisions_text_, &bodies_text_})
+    text->clear();
+  for (auto& row : rows) {
+    by_id.emplace(row.id, &row);
+    add_element(ids_text_, row.id);
+    add_element(revisions_text_, std::to_string(row.revision));
+    add_element(bodies_text_, row.body);
+  }
+  for (auto* text : {&ids_text_, &revisions_text_, &bodies_text_})
+    text->push_back('}');
+  for (bool more = write_.execute(true); more; more = write_.fetch())
+    by_id.at(got_)->stored = true;
 }
 
 bool journal_sql::know(const std::string& id) {
@@ -134,13 +202,15 @@ std::vector<std::string> journal_sql::ids_after(const std::string& id, long long
   return all;
 }
 
-long long migrate(connection& db) {
-  db << "create table if not exists journal (name varchar(40) primary key, value text not null)";
+long long migrate(connection& db, const sql_dialect& dialect) {
+  db << spelled("create table if not exists journal (name varchar(40) primary key, value text not null)", dialect);
   auto found = noted(db, "schema_version");
   long long version = found ? std::stoll(*found) : 0;
   if (version >= schema_version)
     return version;
   for (const auto* statement : to_version_1)
+    db << spelled(statement, dialect);
+  for (const auto* statement : dialect.after_schema)
     db << statement;
   note_down(db, "schema_version", std::to_string(schema_version));
   return version;

@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace nestor::io::internal {
@@ -15,6 +17,16 @@ using connection = soci::session;
 
 /// Version of the schema that this build makes and understands.
 inline constexpr long long schema_version = 1;
+
+/// All that differs between the databases. Ids are compared by their bytes in both.
+struct sql_dialect {
+  const char* id_type;                       ///< takes the place of `varchar(40)` in the schema
+  std::span<const char* const> after_schema; ///< how its tables are kept
+  const char* write;                         ///< upserts into `actual`
+  bool writes_many;                          ///< … all rows of a batch by one statement, which returns those it stored
+};
+extern const sql_dialect sqlite_dialect;
+extern const sql_dialect postgresql_dialect;
 
 class journal_sql {
 public:
@@ -26,11 +38,19 @@ public:
     long long number = 0;
     std::string body;
   };
+  /// One sandbox's new `actual` record, and whether it was stored: not when something as new is there.
+  struct written {
+    std::string_view id;
+    long long revision = 0;
+    std::string_view body;
+    bool stored = false;
+  };
 
   /// The schema must be there. Everything here throws what SOCI throws.
-  explicit journal_sql(connection& db);
+  journal_sql(connection& db, const sql_dialect& dialect);
 
-  bool write(const std::string& id, long long epoch, long long revision, std::string body);
+  /// Rows of different sandboxes.
+  void write(long long epoch, std::span<written> rows);
   bool know(const std::string& id);
   bool want(const std::string& id, long long number, std::string body, long long oldest_kept);
   bool unwant(const std::string& id);
@@ -44,8 +64,12 @@ public:
 
 private:
   bool changed(soci::statement& with);
+  soci::statement prepared_write(connection& db);
+  void write_many(std::span<written> rows);
 
+  const sql_dialect& dialect_;
   std::string id_, body_, got_;
+  std::string ids_text_, revisions_text_, bodies_text_; // arrays, for a dialect that writes many
   long long epoch_ = 0, number_ = 0, got_number_ = 0;
   int flag_ = 0;
   soci::indicator is_null_ = soci::i_ok;
@@ -54,7 +78,7 @@ private:
 };
 
 /// Makes or updates the schema, within the caller's transaction. Gives the version that was there: 0 for none.
-long long migrate(connection& db);
+long long migrate(connection& db, const sql_dialect& dialect);
 
 std::optional<std::string> noted(connection& db, const std::string& name);
 void note_down(connection& db, const std::string& name, const std::string& value);
