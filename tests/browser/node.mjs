@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 export const bin = process.env.NESTOR_BIN;
 export const nestedServer = join(bin, 'nestor-nested-server');
 
-const startsWithin = 20_000; // milliseconds; the machine may be busy
+const startsWithin = 120_000; // milliseconds; the machine may be busy
 const running = new Set();
 process.on('exit', () => running.forEach(child => child.kill('SIGKILL')));
 
