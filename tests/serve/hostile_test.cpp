@@ -135,7 +135,6 @@ TEST_CASE("where a request ends is never a matter of opinion: what is ambiguous 
          "Transfer-Encoding: chunked\r\n\r\n-2\r\n{}\r\n",
          "Content-Length: +0\r\n\r\n",
          "Content-Length: 0x0\r\n\r\n",
-         "Content-Length: 0\r\nContent-Length: 0\r\n\r\n",
          "Content-Length:\r\n\r\n",
          "Content-Length: 0\r\nX\r\n\r\n",
          "Content-Length: 0\n\n",
