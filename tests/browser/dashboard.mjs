@@ -1,5 +1,5 @@
-// The dashboard of a real node, walked by a real browser over real sandboxes. NESTOR_BIN: the binaries; NESTOR_SHOTS: where
-// its pictures go, to be looked at. No step sleeps: each waits for what it is about.
+// The dashboard of a real node, walked by a real browser over real sandboxes. NESTOR_BIN: the binaries; NESTOR_SHOTS:
+// where its pictures go, to be looked at. No step sleeps: each waits for what it is about.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { nestedStates, servedNode } from './node.mjs';

@@ -17,11 +17,10 @@
 
 namespace nestor::tests {
 
-/// One connection to loopback. Reads give up after `patience_s`. `receives` bytes are taken in before somebody reads; 0:
-/// as many as usual.
+/// One connection to loopback. Reads give up after `patience_s`.
 class raw_connection {
 public:
-  explicit raw_connection(std::uint16_t port, int patience_s = 20, int receives = 0)
+  explicit raw_connection(std::uint16_t port, int patience_s = 20)
       : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in to{};
     to.sin_family = AF_INET;
@@ -29,8 +28,6 @@ public:
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     timeval patience{patience_s, 0};
     ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    if (receives > 0)
-      ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receives, sizeof receives);
     connected_ = ::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0;
   }
   ~raw_connection() { ::close(fd_); }
@@ -74,7 +71,6 @@ struct answer_seen {
   std::string head;
   std::string body;
   [[nodiscard]] nlohmann::json json() const { return nlohmann::json::parse(body, nullptr, false); }
-  [[nodiscard]] bool tells(const std::string& text) const { return body.find(text) != std::string::npos; }
   [[nodiscard]] bool has(const std::string& header) const { return head.find(header) != std::string::npos; }
 };
 
