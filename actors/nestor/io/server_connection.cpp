@@ -148,7 +148,9 @@ void server_connection<Stream>::on_head(error failed) {
   if (!take_head())
     return refuse(refusal(errc::method_refused, "no route knows this method"));
   if (auto answer = world_->admits(request_)) {
-    keep_alive_ = keep_alive_ && parser_->is_done(); // a body that nobody reads would be taken for the next request
+    // A body that nobody reads would be taken for the next request, and so would one in a coding that nobody knows.
+    bool whole = parser_->is_done() && parser_->get().count(beast::http::field::transfer_encoding) == 0;
+    keep_alive_ = keep_alive_ && whole;
     serving_ = true;
     return this->answer(std::move(*answer));
   }
