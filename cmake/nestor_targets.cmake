@@ -93,7 +93,7 @@ function(nestor_program name)
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE ${arg_LINK})
   nestor_flags(${name} PRIVATE)
-  install(TARGETS ${name})
+  install(TARGETS ${name} COMPONENT node)
 endfunction()
 
 # nestor_subdirectory(<dir>): add_subdirectory, if the checkout has it.

@@ -116,6 +116,8 @@ constexpr verb_row rows[] = {
   {"sandbox", "get", "One sandbox", "nestor sandbox get nst-… -o yaml", run_sandbox_get, with_id},
   {"sandbox", "describe", "Its story in words", "nestor sandbox describe nst-…", run_sandbox_describe, with_id},
   {"sandbox", "events", "What happened", "nestor sandbox events nst-… --follow", run_sandbox_events, for_events},
+  {"sandbox", "logs", "What its runtime printed last, secrets taken out", "nestor sandbox logs nst-…", run_sandbox_logs,
+   with_id},
   {"sandbox", "wait", "Waits for a status", "nestor sandbox wait nst-… --for=ready --timeout 60", run_sandbox_wait,
    for_wait},
   {"sandbox", "configure", "Changes what it holds", "nestor sandbox configure nst-… -f patch.yaml --dry-run",

@@ -47,6 +47,7 @@ int run_sandbox_list(const client_verb& o);
 int run_sandbox_get(const client_verb& o);
 int run_sandbox_describe(const client_verb& o);
 int run_sandbox_events(const client_verb& o);
+int run_sandbox_logs(const client_verb& o);
 int run_sandbox_wait(const client_verb& o);
 int run_sandbox_configure(const client_verb& o);
 int run_sandbox_set(const client_verb& o);

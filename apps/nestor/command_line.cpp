@@ -27,6 +27,7 @@ struct all_options {
   accounts_options accounts;
   serve_options serve;
   client_verb client;
+  std::string completion;
 };
 
 void output_option(CLI::App& verb, output& as) {
@@ -94,6 +95,12 @@ void define_explain(CLI::App& app, explain_options& o) {
     ->check(CLI::IsMember({"errors", "fields", "api"}))
     ->type_name("PAGE");
   verb->footer("Example:\n  nestor explain git_token_refused\n  nestor explain policy.ready_within");
+}
+
+void define_completion(CLI::App& app, std::string& wanted) {
+  auto* verb = app.add_subcommand("completion", "Prints a shell's completion script, or the manual page");
+  verb->add_option("shell", wanted, "For whom")->required()->check(CLI::IsMember({"bash", "zsh", "fish", "man"}));
+  verb->footer("Example:\n  source <(nestor completion bash)\n  nestor completion man | man -l -");
 }
 
 void define_provider(CLI::App& app, accounts_options& o) {
@@ -197,6 +204,8 @@ int dispatch(const CLI::App& app, all_options& o) {
   if (app.got_subcommand("provider"))
     return app.get_subcommand("provider")->got_subcommand("list") ? run_provider_list(o.accounts)
                                                                   : run_provider_verify(o.accounts);
+  if (app.got_subcommand("completion"))
+    return run_completion(app, o.completion);
   if (app.got_subcommand("doctor"))
     return run_doctor(o.accounts);
   if (app.got_subcommand("leak"))
@@ -225,6 +234,7 @@ int run(int argc, const char* const* argv) {
   define_provider(app, o.accounts);
   define_doctor(app, o.accounts);
   define_leak(app, o.accounts);
+  define_completion(app, o.completion);
   define_client_verbs(app, o.client);
   auto verb = typed_verb(argc, argv);
   if (auto known = verbs_of(app); !verb.empty() && std::ranges::find(known, verb) == known.end())

@@ -1,10 +1,17 @@
 #include "served_node.hpp"
 
 #include "dashboard_pages.hpp"
+#include "verbs.hpp"
 
 #include <nestor/actors/api_desk.hpp>
 #include <nestor/bridge/reactor.hpp>
+#include <nestor/io/clock.hpp>
 #include <nestor/io/http_server.hpp>
+#include <nestor/io/line_writer.hpp>
+#include <nestor/io/rotated_file.hpp>
+#include <nestor/io/secret_source.hpp>
+
+#include <unistd.h>
 
 #include <exception>
 
@@ -41,12 +48,46 @@ io::http_server_options options_of(const serve_config& serve) {
   return options;
 }
 
+/// Throws std::runtime_error when a header's value cannot be read.
+actors::trace_target target_of(const traces_config& traces) {
+  actors::trace_target target{{traces.collector.tls, traces.collector.host, traces.collector.port, {}},
+                              traces.collector.path.empty() ? "/" : traces.collector.path,
+                              {},
+                              build_version()};
+  for (const auto& [name, from] : traces.headers) {
+    auto value =
+      from.kind == reference_kind::literal ? expected<secret>{from.literal} : io::look_up_secret(from.kind, from.name);
+    if (!value)
+      throw std::runtime_error{from.path + ": " + value.error().cause};
+    value->expose([&, &title = name](std::string_view text) { target.headers.push_back({title, wiped_string{text}}); });
+  }
+  return target;
+}
+
+/// What is asked of nested servers on behalf of a start that is traced.
+class trace_parents final : public actors::trace_port {
+public:
+  explicit trace_parents(std::shared_ptr<const api::trace_book> book) : book_(std::move(book)) {}
+  [[nodiscard]] std::string parent_of(const sandbox_id& sandbox) const override {
+    auto context = book_->context_of(sandbox.text);
+    return context ? api::to_text(*context) : std::string{};
+  }
+
+private:
+  std::shared_ptr<const api::trace_book> book_; // written by the desk, on the same loop
+};
+
 } // namespace
 
 struct served_node::impl {
   types_first types; // CAF 1.x wants them before any configuration exists
   prepared_config config;
   caf::actor_system system{config};
+  io::line_writer log{STDERR_FILENO};
+  log_format log_as = log_format::text;
+  log_level log_from = log_level::info;
+  std::unique_ptr<io::rotated_file> audit;
+  std::shared_ptr<api::trace_book> traces;
   std::shared_ptr<actors::api_gate> gate = std::make_shared<actors::api_gate>();
   std::unique_ptr<actors::node> node;
   std::unique_ptr<io::http_server> server; // made and used on the node's loop
@@ -68,11 +109,26 @@ struct served_node::impl {
     options.limits.ended_for = c.serve.ended_for;
     options.sweeps = {c.serve.sweep_every, c.serve.sweeps};
     options.detailed = true;
+    if (traces)
+      options.traces = std::make_shared<const trace_parents>(traces);
     options.observer = [this, desk_options = std::move(desk_options)](caf::actor_system& s, actors::home* home) {
       desk = caf::actor_cast<caf::actor>(actors::spawn<actors::api_desk>(s, home, desk_options));
       return desk;
     };
     return options;
+  }
+
+  void tell(const serve_config& serve, const state_folder& state, actors::api_options& desk_options) {
+    log_as = serve.log_as;
+    desk_options.log_from = log_from = serve.log_from;
+    desk_options.log = [this](const log_line& line) { log.write(line.text(log_as)); };
+    desk_options.lines_dropped = [this] { return log.dropped(); };
+    audit = std::make_unique<io::rotated_file>(state.file("audit.jsonl"));
+    desk_options.audit = [this](const log_line& line) { return audit->add(line.text(log_format::json)); };
+    if (!serve.traces)
+      return;
+    desk_options.traces = traces = std::make_shared<api::trace_book>();
+    desk_options.collector = target_of(*serve.traces);
   }
 
   void listen(const serve_config& serve) {
@@ -122,6 +178,7 @@ served_node::served_node(const node_config& config, const state_folder& state, a
   desk.pages = dashboard_page;
   desk.keep_tokens = [&state](const api::token_book& book) { return state.keep_tokens(book); };
   desk.connections = [held = impl_.get()] { return held->server ? held->server->connections() : 0; };
+  impl_->tell(config.serve, state, desk);
   impl_->node = std::make_unique<actors::node>(impl_->system, impl_->options_of_node(config, state, std::move(desk)));
   actors::tell_from_outside(impl_->desk,
                             actors::surroundings_known{impl_->node->shared_around(), impl_->node->front()});
@@ -132,6 +189,11 @@ served_node::~served_node() = default;
 
 const std::string& served_node::url() const {
   return impl_->url;
+}
+
+void served_node::say(log_level level, std::string_view event, std::string_view text) {
+  if (level >= impl_->log_from)
+    impl_->log.write(log_line{io::wall_now(), level, event}.with("message", text).text(impl_->log_as));
 }
 
 void served_node::reload(const node_config& config) {

@@ -5,6 +5,7 @@
 #include "state_folder.hpp"
 
 #include <nestor/actors/system.hpp>
+#include <nestor/node/log_line.hpp>
 #include <nestor/node/node_config.hpp>
 
 #include <memory>
@@ -24,6 +25,8 @@ public:
 
   /// Where it answers: "http://127.0.0.1:7077".
   [[nodiscard]] const std::string& url() const;
+  /// A line of its log.
+  void say(log_level level, std::string_view event, std::string_view text);
   /// What may change while it runs: the host names that it answers to.
   void reload(const node_config& config);
 
@@ -31,8 +34,5 @@ private:
   struct impl;
   std::unique_ptr<impl> impl_;
 };
-
-/// Of this build.
-std::string build_version();
 
 } // namespace nestor::cli

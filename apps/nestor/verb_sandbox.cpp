@@ -164,6 +164,24 @@ int run_sandbox_events(const client_verb& o) {
   return follow_events(node, o, o.id.empty() ? "/v1/events" : target_of(o.id, "/events"));
 }
 
+int run_sandbox_logs(const client_verb& o) {
+  api_client node{o.node};
+  auto seen = node.ask({http::method::get, target_of(o.id, "/logs")});
+  if (!seen.ok())
+    return complain(seen);
+  auto log = seen.json();
+  if (show_whole(log, o))
+    return done;
+  for (std::string_view left = log["text"].get_ref<const std::string&>(); !left.empty();) {
+    auto line = left.substr(0, left.find('\n'));
+    left.remove_prefix(std::min(line.size() + 1, left.size()));
+    std::cout << printable(line) << '\n';
+  }
+  if (log["reason"].is_string())
+    std::cerr << "nestor: nothing to show: " << printable(cell(log, "reason")) << '\n';
+  return done;
+}
+
 int run_sandbox_wait(const client_verb& o) {
   api_client node{o.node};
   return await_status(node, o, o.id, o.wanted);

@@ -62,9 +62,11 @@ void reload(served_node& node, const serve_options& o) {
   auto config = load_config(o.config);
   if (config) {
     node.reload(*config);
-    say("the configuration was read again: `hosts` is in force; what else changed is with the next start");
+    node.say(log_level::info, "node.reloaded",
+             "the configuration was read again: `hosts` is in force; what else changed is with the next start");
   } else {
-    say("the configuration has the faults above: the node goes on with the one it had");
+    node.say(log_level::error, "node.reload_refused",
+             "the configuration has the faults above: the node goes on with the one it had");
   }
   tell_service_manager("READY=1");
 }
@@ -99,10 +101,12 @@ int run_serve(const serve_options& o) {
     served_node node{*config, state, state.open_tokens()};
     state.announce(node.url());
     std::cout << "listening on " << node.url() << "\nthe first token is in " << state.file("token") << std::endl;
+    node.say(log_level::info, "node.listening", node.url());
     tell_service_manager("READY=1\nSTATUS=listening on " + node.url());
     attend(node, caught, o);
     tell_service_manager("STOPPING=1");
-    say("stopping: sandboxes stay as they are, and the next start has them again");
+    node.say(log_level::info, "node.stopping",
+             "stopping: sandboxes stay as they are, and the next start has them again");
     caught.let_through(); // once more ends it at once
     return done;
   } catch (const std::runtime_error& e) { // std::system_error, too

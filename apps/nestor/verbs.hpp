@@ -6,6 +6,10 @@
 #include <string>
 #include <string_view>
 
+namespace CLI {
+class App;
+}
+
 namespace nestor::cli {
 
 /// The exit codes that scripts rely on.
@@ -75,12 +79,17 @@ int run_doctor(const accounts_options& o);
 int run_leak_audit(const accounts_options& o);
 int run_version(const version_options& o);
 int run_explain(const explain_options& o);
+/// `wanted`: bash, zsh, fish or man.
+int run_completion(const CLI::App& app, const std::string& wanted);
 
 /// docs/errors.md and docs/spec.md.
 std::string errors_page();
 std::string fields_page();
 /// What `explain` prints about one; empty when there is no such code or field.
 std::string explanation_of(std::string_view subject);
+
+/// Of this build.
+std::string build_version();
 
 /// The whole command line. Prints help, versions and usage errors itself.
 int run(int argc, const char* const* argv);

@@ -35,7 +35,55 @@ std::set<std::string> files_that_define(const std::string& folder, const std::st
   return names;
 }
 
+/// Every test case's name, and every stage's.
+std::set<std::string> names_of_tests() {
+  std::set<std::string> names;
+  const std::regex name{R"re((?:TEST_CASE\(|TEST_CASE_METHOD\([a-z_:]+,|nestor_stage\()\s*"([^"]+)")re"};
+  for (const auto& file : all_files())
+    if (file.under("tests/"))
+      for (std::sregex_iterator at{file.text.begin(), file.text.end(), name}, end; at != end; ++at)
+        names.insert((*at)[1]);
+  return names;
+}
+
+std::string text_of_file(const std::string& path) {
+  for (const auto& file : all_files())
+    if (file.path == path)
+      return file.text;
+  return {};
+}
+
 } // namespace
+
+TEST_CASE("every threat of the threat model names a test that there is") {
+  auto names = names_of_tests();
+  auto model = text_of_file("docs/threat_model.md");
+  const std::regex row{R"(\| `([^`]+)` \|\n)"};
+  std::size_t threats = 0;
+  for (std::sregex_iterator at{model.begin(), model.end(), row}, end; at != end; ++at, ++threats) {
+    INFO((*at)[1]);
+    CHECK(names.count((*at)[1]) == 1);
+  }
+  CHECK(threats > 30);
+  std::size_t rows = 0;
+  for (auto at = model.find("\n| "); at != std::string::npos; at = model.find("\n| ", at + 1))
+    ++rows;
+  CHECK(rows == threats + 1); // and the head of the table
+}
+
+TEST_CASE("every error code is provoked or looked for by a test") {
+  const std::regex line{R"(\nNESTOR_ERRC\(([a-z_]+), \d+, [a-z_]+, [a-z]+, "[^"]+", "[^"]+"\))"};
+  auto list = text_of_file("protocols/nestor/core/errc.def");
+  std::size_t looked = 0;
+  for (std::sregex_iterator at{list.begin(), list.end(), line}, end; at != end; ++at, ++looked) {
+    auto code = (*at)[1].str();
+    INFO(code);
+    CHECK(std::ranges::any_of(cpp_files(), [&](const source_file& file) {
+      return file.under("tests/") && file.text.find(code) != std::string::npos;
+    }));
+  }
+  CHECK(looked > 60);
+}
 
 TEST_CASE("every provider's line has its file, and every provider's file its line") {
   auto listed = lines_of_list("protocols/nestor/providers/providers.def", "NESTOR_PROVIDER");

@@ -31,7 +31,10 @@ std::optional<http::response> api_gate::refusal(const http::request& head) const
 }
 
 api_desk::api_desk(self_ptr<> self, api_options options)
-    : self_(self), options_(std::move(options)), events_(options_.events_kept) {}
+    : self_(self), options_(std::move(options)), events_(options_.events_kept) {
+  if (options_.collector)
+    sender_.emplace(self_, std::move(*options_.collector));
+}
 
 caf::behavior api_desk::make_behavior() {
   return {[this](surroundings_known& known) {
@@ -45,7 +48,17 @@ caf::behavior api_desk::make_behavior() {
             if (auto found = readers_.find(drained.reader); found != readers_.end())
               read_on(found->first, found->second);
           },
-          [this](const woken&) { on_beat(); },
+          [this](records_loaded& loaded) { on_records(loaded); },
+          [this](const io_done& done) {
+            if (sender_)
+              sender_->hear(*around_, done);
+          },
+          [this](const woken& alarm) {
+            if (alarm.ticket != trace_sender::alarm)
+              return on_beat();
+            if (sender_)
+              sender_->go_on(*around_);
+          },
           [this](hosts_changed& changed) { options_.gate->rules.hosts = std::move(changed.hosts); }};
 }
 
@@ -59,6 +72,7 @@ void api_desk::on_call(api_call& call) {
   if (!in)
     return call.exchange->answer(refused(in.error(), asked_for));
   auto r = std::make_shared<asked>(asked{std::move(call.exchange), std::move(*in), now(), {}, {}});
+  r->subject = r->in.what.argument;
   dispatch(r);
 }
 
@@ -69,6 +83,7 @@ void api_desk::dispatch(const request& r) {
     case endpoint::get_sandbox: return on_get(r);
     case endpoint::delete_sandbox: return on_delete(r);
     case endpoint::get_access: return on_access(r);
+    case endpoint::sandbox_logs: return on_logs(r);
     case endpoint::pause_sandbox: return on_rest(r, true);
     case endpoint::resume_sandbox: return on_rest(r, false);
     case endpoint::patch_configuration:
@@ -136,6 +151,7 @@ void api_desk::dispatch_node(const request& r) {
     case endpoint::get_sandbox:
     case endpoint::delete_sandbox:
     case endpoint::get_access:
+    case endpoint::sandbox_logs:
     case endpoint::pause_sandbox:
     case endpoint::resume_sandbox:
     case endpoint::patch_configuration:
@@ -160,7 +176,9 @@ void api_desk::on_page(const request& r) {
   answer(r, std::move(response));
 }
 
-void api_desk::answer(const request& r, http::response response) {
+void api_desk::answer(const request& r, http::response response, const std::optional<failure>& why) {
+  log_request(r, response);
+  audit(r, response, why);
   counted_.answered(r->in.what.where->name, response.status, now() - r->began);
   if (!r->replay_key.empty()) {
     bool done = response.status < 300;
@@ -170,7 +188,7 @@ void api_desk::answer(const request& r, http::response response) {
 }
 
 void api_desk::refuse(const request& r, const failure& why) {
-  answer(r, refused(why, r->exchange->request()));
+  answer(r, refused(why, r->exchange->request()), why);
 }
 
 } // namespace nestor::actors

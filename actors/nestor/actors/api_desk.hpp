@@ -4,11 +4,14 @@
 #pragma once
 
 #include <nestor/actors/messages.hpp>
+#include <nestor/actors/trace_sender.hpp>
 #include <nestor/api/event_ring.hpp>
 #include <nestor/api/gate.hpp>
 #include <nestor/api/metrics.hpp>
 #include <nestor/api/replay_book.hpp>
 #include <nestor/api/token_book.hpp>
+#include <nestor/api/trace_book.hpp>
+#include <nestor/node/log_line.hpp>
 #include <nestor/sandbox/fault.hpp>
 
 #include <functional>
@@ -36,6 +39,12 @@ struct api_options {
   std::function<std::string_view(std::string_view path)> pages; ///< the dashboard's files; empty: none of that path
   std::function<bool(const api::token_book&)> keep_tokens; ///< makes a change of the book last; false: it could not
   std::function<std::size_t()> connections;                ///< that are open
+  std::function<void(const log_line&)> log;                ///< empty: nothing is logged
+  log_level log_from = log_level::info;
+  std::function<bool(const log_line&)> audit;   ///< makes a line of the audit log last; false: it could not
+  std::function<std::uint64_t()> lines_dropped; ///< of the log
+  std::shared_ptr<api::trace_book> traces;      ///< of the node's home; null: none are made
+  std::optional<trace_target> collector;        ///< nothing: traces are told to nobody
 };
 
 class api_desk {
@@ -54,6 +63,7 @@ private:
     instant began{};
     std::string replay_scope; ///< with an Idempotency-Key
     std::string replay_key;
+    std::string subject{}; ///< what it is about, for the audit log: the path's argument, or the id of what was made
   };
   using request = std::shared_ptr<asked>;
   /// Somebody who waits for events: a stream, or a list that waits for its first one.
@@ -71,7 +81,7 @@ private:
   void dispatch(const request& r);
   void dispatch_node(const request& r);
   void on_page(const request& r);
-  void answer(const request& r, http::response response);
+  void answer(const request& r, http::response response, const std::optional<failure>& why = std::nullopt);
   void refuse(const request& r, const failure& why);
   /// Asks `whom` and hands the answer to `use`; without one the request is refused.
   template <class Response, class Message>
@@ -89,6 +99,11 @@ private:
   void on_access(const request& r);
   void on_rest(const request& r, bool rests);
   void on_configuration(const request& r);
+  // -- what it printed (api_desk_logs.cpp)
+  void on_logs(const request& r);
+  void on_records(records_loaded& loaded);
+  void read_log(const request& r, const std::string& account, sandbox_records records);
+  void answer_log(const request& r, std::string text, std::string_view reason);
   void answer_with_sandbox(const request& r, const sandbox_id& id, std::uint16_t status,
                            std::vector<std::pair<std::string, std::string>> headers = {});
   /// Empty, and the request refused, when the path's argument is none.
@@ -103,6 +118,18 @@ private:
   void on_revoke_token(const request& r);
   void on_node(const request& r, std::uint16_t status);
   void on_metrics(const request& r);
+
+  // -- for those who run the node (api_desk_telling.cpp)
+  [[nodiscard]] bool logs(log_level level) const;
+  [[nodiscard]] std::string trace_of(const std::string& sandbox) const;
+  void log_status(const status_changed& seen, const std::string& tenant);
+  void log_step(const step_changed& seen, const std::string& tenant);
+  void log_request(const request& r, const http::response& response);
+  void audit(const request& r, const http::response& response, const std::optional<failure>& why);
+  void begin_trace(const std::string& sandbox, const std::string& tenant);
+  void trace_step(const step_changed& seen, const std::string& tenant);
+  void trace_status(const status_changed& seen, errc last);
+  void join_trace(const request& r, const sandbox_id& id);
 
   // -- events (api_desk_events.cpp)
   void on_status(const status_changed& now);
@@ -131,6 +158,10 @@ private:
   std::map<std::uint64_t, reader> readers_;
   std::uint64_t next_reader_ = 1;
   std::map<std::string, starting> starting_;
+  std::map<std::uint64_t, std::function<void(records_loaded&)>> loading_; ///< by the journal's ticket
+  std::uint64_t next_load_ = 1;
+  std::optional<trace_sender> sender_;
+  std::uint64_t audit_failures_ = 0;
   bool beating_ = false;
   bool takes_new_ = true;
 };

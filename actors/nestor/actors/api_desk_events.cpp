@@ -47,6 +47,8 @@ void api_desk::on_status(const status_changed& seen) {
   e.tenant = tenant_of(seen.whose);
   e.details = member("status", nestor::name_of(seen.word)) + "," + member("observed_generation", seen.observed);
   auto found = starting_.find(seen.id.text);
+  log_status(seen, e.tenant);
+  trace_status(seen, found == starting_.end() ? errc::internal : found->second.last);
   if (seen.word == status::starting && found == starting_.end() && starting_.size() < starting_max && around_)
     starting_.emplace(seen.id.text, starting{now(), errc::internal});
   if (seen.word == status::ready && found != starting_.end())
@@ -68,6 +70,8 @@ void api_desk::on_step(const step_changed& seen) {
               member("took_ms", static_cast<std::uint64_t>(seen.took.count()));
   if (seen.why)
     e.details += ",\"failure\":" + to_json(*seen.why);
+  trace_step(seen, e.tenant);
+  log_step(seen, e.tenant);
   if (seen.result != outcome::running)
     counted_.step_done(seen.at, seen.took, seen.result == outcome::failed);
   if (auto found = starting_.find(seen.id.text); found != starting_.end() && seen.why)

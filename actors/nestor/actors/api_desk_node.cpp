@@ -175,6 +175,7 @@ void api_desk::on_create_token(const request& r) {
   if (!options_.keep_tokens(with))
     return refuse(r, refusal(errc::journal_unavailable, "the tokens' file cannot be written"));
   book = std::move(with);
+  r->subject = made.entry.id;
   auto response = api::json_answer(201, text_of(described(made.entry)));
   response.body.back() = ',';
   made.text.expose([&](std::string_view text) { response.body.append("\"token\":\"").append(text).append("\"}"); });
@@ -225,6 +226,10 @@ void api_desk::on_metrics(const request& r) {
     gauges.streams = readers_.size();
     gauges.events_kept = events_.latest() + 1 - events_.oldest();
     gauges.takes_new = takes_new_;
+    gauges.lines_dropped = options_.lines_dropped ? options_.lines_dropped() : 0;
+    gauges.audit_failures = audit_failures_;
+    if (sender_)
+      gauges.traces = {sender_->sent(), sender_->dropped(), sender_->waiting()};
     auto response = api::text_answer(200, counted_.text(gauges, options_.version));
     response.headers.front().second = "text/plain; version=0.0.4; charset=utf-8";
     answer(r, std::move(response));

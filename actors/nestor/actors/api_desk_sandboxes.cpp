@@ -102,13 +102,15 @@ void api_desk::created(const request& r, const accepted& done) {
   std::vector<std::pair<std::string, std::string>> room{{"RateLimit-Limit", std::to_string(options_.per_tenant_max)},
                                                         {"RateLimit-Remaining", std::to_string(done.room)}};
   if (!done.refused) {
+    r->subject = done.id.text;
+    join_trace(r, done.id);
     room.emplace_back("Location", "/v1/sandboxes/" + done.id.text);
     return answer_with_sandbox(r, done.id, 202, std::move(room));
   }
   auto response = api::problem_answer(*done.refused, "/v1/sandboxes");
   if (done.refused->code == errc::limit_reached)
     response.headers.insert(response.headers.end(), room.begin(), room.end());
-  answer(r, std::move(response));
+  answer(r, std::move(response), done.refused);
 }
 
 // -- look -------------------------------------------------------------------------------------------------------------

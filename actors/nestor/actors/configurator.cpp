@@ -6,8 +6,8 @@ using namespace supervision;
 
 configurator::configurator(self_ptr<> self, surroundings_ptr around, caf::actor_addr supervisor, configurator_task task)
     : self_(self), around_(std::move(around)), supervisor_(std::move(supervisor)), run_(task.run),
-      runtime_(std::move(task.runtime)), plan_(std::move(task.order), around_->clock->now()),
-      asks_first_(task.asks_first) {}
+      runtime_(std::move(task.runtime)), traceparent_(std::move(task.traceparent)),
+      plan_(std::move(task.order), around_->clock->now()), asks_first_(task.asks_first) {}
 
 caf::behavior configurator::make_behavior() {
   proceed(); // here and not while it is constructed: a crash must be this actor's, not its parent's
@@ -53,6 +53,8 @@ void configurator::perform(nested::send_request& send) {
   report_step(send.at, send.timeout);
   for (const auto& extra : runtime_->headers)
     send.request.headers.push_back(extra);
+  if (!traceparent_.empty())
+    send.request.headers.push_back({"traceparent", wiped_string{traceparent_}});
   request_out_ = true;
   around_->io->perform(http_call{runtime_->where, std::move(send.request), send.timeout, runtime_->from},
                        {self_->address(), ++ticket_});

@@ -15,6 +15,7 @@ struct configurator_task {
   bool asks_first = false; ///< waits for `let_write` before it writes anything
   nested::push_order order;
   std::shared_ptr<const providers::runtime> runtime;
+  std::string traceparent{}; ///< sent along; empty: none
 };
 
 class configurator {
@@ -39,6 +40,7 @@ private:
   caf::actor_addr supervisor_;
   run_number run_;
   std::shared_ptr<const providers::runtime> runtime_;
+  std::string traceparent_;
   nested::push_plan plan_;
   std::uint64_t ticket_ = 0; ///< of what is awaited: a reply or an alarm
   bool request_out_ = false;

@@ -131,6 +131,7 @@ struct status_changed {
   generation observed = 0;
   incarnation fence = 0;
   std::shared_ptr<const belonging> whose{}; ///< null: the default tenant's, without labels
+  attempt number = 0;                       ///< of its runtime
 };
 /// The last word of a sandbox: its supervisor ends after it.
 struct life_ended {
@@ -150,6 +151,7 @@ struct step_changed {
   milliseconds took{};
   std::optional<failure> why;
   std::shared_ptr<const belonging> whose{}; ///< null: the default tenant's, without labels
+  attempt number = 0;                       ///< of its runtime
 };
 
 // -- SUPERVISOR ↔ PROVIDER_AUTH -------------------------------------------------------------------
@@ -211,6 +213,16 @@ struct list_runtimes {
 struct runtimes_listed {
   std::vector<providers::listed> items;
   std::optional<failure> why; ///< then `items` is what the pages before it held, and proves nothing
+};
+
+/// What a runtime has printed lately. Answered by `output_read`, secrets still in it.
+struct read_output {
+  std::string account;
+  std::shared_ptr<const providers::runtime> of;
+};
+struct output_read {
+  providers::printed what;
+  std::optional<failure> why;
 };
 
 /// Ends one runtime that no sandbox has: only a sweep asks for it. Answered by `runtime_ended`.
@@ -377,6 +389,8 @@ void dedicate(caf::actor_system_config& cfg);
   X(api_call) \
   X(reader_drained) \
   X(hosts_changed) \
+  X(read_output) \
+  X(output_read) \
   X(end_runtime) \
   X(runtime_ended) \
   X(look_at_sweeps) \

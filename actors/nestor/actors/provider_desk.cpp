@@ -44,6 +44,7 @@ caf::behavior provider_desk::make_behavior() {
           [this](const doubt_credential& doubt) { on_doubt(doubt); },
           [this](const verify_account& request) { return on_verify(request); },
           [this](list_runtimes& request) { return on_list(request); },
+          [this](read_output& request) { return on_read_output(request); },
           [this](const end_runtime& request) { return on_end(request); },
           [this](io_done& done) { talk_.hear(done); },
           [this](const woken& alarm) { talk_.hear(alarm); }};
@@ -100,6 +101,23 @@ caf::result<runtimes_listed> provider_desk::on_list(list_runtimes& request) {
             errc::capability_missing, step::provision, what.who->name + " cannot list what carries a label", 0, {}}});
       next_page(std::make_shared<inventory>(inventory{what.who, std::move(ours), {}, 0, {}, answer}));
     });
+  return answer.result();
+}
+
+caf::result<output_read> provider_desk::on_read_output(read_output& request) {
+  promise<output_read> answer{self_};
+  with_proof(request.account, [this, answer, of = std::move(request.of)](const credential_proven& what) mutable {
+    if (!what.who)
+      return answer.deliver(output_read{{}, what.why});
+    if (!what.who->speaks->output)
+      return answer.deliver(output_read{{false}, std::nullopt});
+    talk_.begin(what.who->speaks->output, what.who, std::move(of),
+                std::function{[answer](provider_talk::outcome_of<providers::printed> came) mutable {
+                  auto* why = std::get_if<failure>(&came);
+                  answer.deliver(why ? output_read{{}, std::move(*why)}
+                                     : output_read{std::move(std::get<providers::printed>(came)), std::nullopt});
+                }});
+  });
   return answer.result();
 }
 

@@ -1,6 +1,7 @@
 // PROVIDER DESK: one for a node. It proves each account's credential once for everybody: who asks while a proof is
 // being made waits for that one, who asks later gets it until it lapses, is doubted, or its source holds another
-// credential. It also lists what an account holds, and ends what the REAPER says. It decides nothing itself.
+// credential. It also lists what an account holds, reads what a runtime printed, and ends what the REAPER says. It
+// decides nothing itself.
 #pragma once
 
 #include <nestor/actors/provider_talk.hpp>
@@ -35,6 +36,7 @@ private:
   void with_proof(const std::string& account, std::function<void(const credential_proven&)> use);
   caf::result<account_verified> on_verify(const verify_account& request);
   caf::result<runtimes_listed> on_list(list_runtimes& request);
+  caf::result<output_read> on_read_output(read_output& request);
   caf::result<runtime_ended> on_end(const end_runtime& request);
   struct inventory; ///< a list on its way
   void next_page(const std::shared_ptr<inventory>& of);

@@ -85,6 +85,14 @@ public:
   virtual void fill(std::span<std::uint8_t> bytes) = 0;
 };
 
+/// What is done for a sandbox may belong to somebody's trace.
+class trace_port {
+public:
+  virtual ~trace_port() = default;
+  /// The W3C `traceparent` to send along with what is asked on behalf of that sandbox; empty: nobody traces it.
+  [[nodiscard]] virtual std::string parent_of(const sandbox_id& sandbox) const = 0;
+};
+
 /// What all actors of one node share. Immutable once the node runs.
 struct surroundings {
   std::shared_ptr<io_port> io;
@@ -92,6 +100,7 @@ struct surroundings {
   std::shared_ptr<clock_port> clock;
   std::shared_ptr<entropy_port> entropy;
   std::shared_ptr<const providers::account_book> accounts = providers::built_in_accounts();
+  std::shared_ptr<const trace_port> traces = nullptr; ///< null: nothing is traced
   secret_lookup secrets; ///< of the accounts; asked for each proof. Null: none can be looked up
   caf::actor timers;     ///< TIMER WHEEL
   caf::actor desk;       ///< PROVIDER DESK; may be empty while no account has a credential

@@ -342,8 +342,10 @@ void supervisor::launch_run() {
   next_run_.reset();
   pushing_ = needs_configuration(run.why) ? wanted_->spec->configuration : nullptr;
   configurator_ending_ = false;
-  configurator_ = spawn<configurator>(self_, around_, self_->address(),
-                                      configurator_task{run.number, run.asks_first, push_order_for(run), runtime_});
+  configurator_task task{run.number, run.asks_first, push_order_for(run), runtime_};
+  if (around_->traces)
+    task.traceparent = around_->traces->parent_of(id_);
+  configurator_ = spawn<configurator>(self_, around_, self_->address(), std::move(task));
   watch_configurator();
 }
 

@@ -30,7 +30,7 @@ void supervisor::begin(step at, std::uint16_t tries) {
   step_began_ = around_->clock->now();
   if (around_->detailed && around_->observer)
     self_->tell(around_->observer,
-                step_changed{id_, at, outcome::running, tries, milliseconds{0}, std::nullopt, whose_});
+                step_changed{id_, at, outcome::running, tries, milliseconds{0}, std::nullopt, whose_, machine_.number});
 }
 
 void supervisor::end(outcome result) {
@@ -43,7 +43,8 @@ void supervisor::end(outcome result) {
     return;
   auto took = std::chrono::duration_cast<milliseconds>(around_->clock->now() - step_began_);
   auto why = result == outcome::failed ? machine_.why : std::nullopt;
-  self_->tell(around_->observer, step_changed{id_, entry.at, result, entry.attempts, took, std::move(why), whose_});
+  self_->tell(around_->observer,
+              step_changed{id_, entry.at, result, entry.attempts, took, std::move(why), whose_, machine_.number});
 }
 
 /// The steps that the phases stand for; those of a push are told by the CONFIGURATOR.
@@ -84,7 +85,7 @@ void supervisor::show_steps(phase before, const any_event& e) {
 }
 
 void supervisor::publish() {
-  status_changed now{id_, status_of(machine_), machine_.observed, machine_.fence, whose_};
+  status_changed now{id_, status_of(machine_), machine_.observed, machine_.fence, whose_, machine_.number};
   bool same_ready = now.word != status::ready || (now.observed == told_observed_ && now.fence == told_fence_);
   if (now.word == told_word_ && same_ready)
     return;

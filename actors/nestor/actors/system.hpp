@@ -39,8 +39,10 @@ struct node_options {
   std::string ca_file;  ///< PEM, trusted besides the system's
   /// Makes the actor that is told of status changes, at the node's home. None: nobody is told.
   std::function<caf::actor(caf::actor_system&, home*)> observer;
-  bool detailed = false; ///< … and of every step
-  /// `sqlite://` and the path of a file, made when absent; or `postgresql://USER@HOST/DATABASE`. Empty: records are kept in memory, and everything ends with
+  bool detailed = false;                    ///< … and of every step
+  std::shared_ptr<const trace_port> traces; ///< null: nothing is traced
+  /// `sqlite://` and the path of a file, made when absent; or `postgresql://USER@HOST/DATABASE`. Empty: records are kept
+  /// in memory, and everything ends with
   /// the process. With a durable one every sandbox that it knows is there again when the constructor returns (Unknown
   /// until it was probed), and processes of `process` outlive the node.
   std::string journal;

@@ -60,7 +60,8 @@ void real_io::perform_here(io_request request, const actors::reply_to& to) {
                         [&](process_spawn& start) { processes_->spawn(std::move(start), answer_to(to)); },
                         [&](process_end& end) { processes_->end(std::move(end), answer_to(to)); },
                         [&](process_look& look) { processes_->look(std::move(look), answer_to(to)); },
-                        [&](process_find& find) { processes_->find(std::move(find), answer_to(to)); }},
+                        [&](process_find& find) { processes_->find(std::move(find), answer_to(to)); },
+                        [&](process_output& of) { processes_->output(std::move(of), answer_to(to)); }},
              request);
 }
 

@@ -106,6 +106,7 @@ node::node(caf::actor_system& system, node_options options) : impl_(std::make_un
   if (options.observer)
     around->observer = options.observer(system, &impl_->reactor);
   around->detailed = options.detailed;
+  around->traces = options.traces;
   around->timers = spawn<timer_wheel>(system, &impl_->reactor, around->clock);
   around->accounts = options.accounts;
   around->secrets = io::look_up_secret;

@@ -267,6 +267,12 @@ void guarded_child::hear_guardian() {
   }
 }
 
+std::string guarded_child::printed() const {
+  auto text = tail_.text(secrets_);
+  text.resize(text.rfind('\n') + 1);
+  return text;
+}
+
 void guarded_child::read_output() {
   constexpr int reads_max = 64; // a child that writes without end must not keep the thread
   std::array<char, 16'384> bytes;

@@ -53,6 +53,9 @@ public:
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] const std::string& marker() const { return marker_; }
   [[nodiscard]] bool stays() const { return stays_; }
+  /// What it printed last, as `output_tail::text`; a line that is not whole yet is left out: half a secret would not
+  /// be recognised.
+  [[nodiscard]] std::string printed() const;
   /// Its guardian is there and will say what becomes of it.
   [[nodiscard]] bool guarded() const { return ended_ || (control_.fd >= 0 && !settled_); }
 

@@ -291,6 +291,15 @@ void processes::find(process_find what, answer done) {
   s.reply(std::move(done), child_of_guardian(what.marker));
 }
 
+void processes::output(process_output of, answer done) {
+  auto& s = *state_;
+  if (const auto* how = s.ending_of(of.process))
+    return s.reply(std::move(done), process_printed{true, how->output_tail});
+  if (auto* one = s.record_of(of.process); one != nullptr && one->child.guarded())
+    return s.reply(std::move(done), process_printed{true, one->child.printed()});
+  s.reply(std::move(done), process_printed{});
+}
+
 void processes::watch(process_ref process, std::function<void(process_absent)> gone) {
   auto& s = *state_;
   if (const auto* how = s.ending_of(process))

@@ -53,6 +53,10 @@ public:
   /// `process_refused` (passing) while it is being started or ended by an earlier node's guardian.
   void find(process_find what, answer done);
 
+  /// `process_printed`: what a child of ours that lives, or ended a short while ago, printed last, with the values of
+  /// its `secret_env` replaced.
+  void output(process_output of, answer done);
+
   /// Calls once, when none of the tree is left.
   void watch(process_ref process, std::function<void(process_absent)> gone);
 

@@ -113,6 +113,15 @@ std::string metrics::text(const gauges& now, std::string_view version) const {
   sample(out, "nestor_events_kept", {}, now.events_kept);
   describe(out, "nestor_node_accepting", "gauge", "1 while new sandboxes are taken, 0 while draining.");
   sample(out, "nestor_node_accepting", {}, now.takes_new ? 1 : 0);
+  describe(out, "nestor_log_lines_dropped_total", "counter", "Lines of the log that nobody read in time.");
+  sample(out, "nestor_log_lines_dropped_total", {}, now.lines_dropped);
+  describe(out, "nestor_audit_failures_total", "counter", "Lines that the audit log could not take.");
+  sample(out, "nestor_audit_failures_total", {}, now.audit_failures);
+  describe(out, "nestor_traces_total", "counter", "Traces of starts, by what became of them.");
+  sample(out, "nestor_traces_total", label("outcome", "sent"), now.traces.sent);
+  sample(out, "nestor_traces_total", label("outcome", "dropped"), now.traces.dropped);
+  describe(out, "nestor_traces_waiting", "gauge", "Traces that wait for the collector.");
+  sample(out, "nestor_traces_waiting", {}, now.traces.waiting);
   return out;
 }
 

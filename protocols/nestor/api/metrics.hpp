@@ -36,6 +36,11 @@ struct gauges {
   std::uint64_t streams = 0;
   std::uint64_t events_kept = 0;
   bool takes_new = true;
+  std::uint64_t lines_dropped = 0;
+  std::uint64_t audit_failures = 0;
+  struct {
+    std::uint64_t sent = 0, dropped = 0, waiting = 0;
+  } traces;
 };
 
 class metrics {

@@ -1,16 +1,26 @@
 // What `nestor serve` is told besides its providers: where its state is, where it listens, who may address it, and how
-// much it takes. Values only.
+// much it takes, and to whom it tells what it does. Values only.
 #pragma once
 
 #include <nestor/core/time.hpp>
+#include <nestor/http/url.hpp>
+#include <nestor/node/log_line.hpp>
+#include <nestor/sandbox/secret_reference.hpp>
 #include <nestor/supervision/sweep.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace nestor {
+
+/// Where traces go: a collector that speaks OTLP/HTTP in its JSON form.
+struct traces_config {
+  http::url collector; ///< whole, with its path, such as http://127.0.0.1:4318/v1/traces
+  std::vector<std::pair<std::string, secret_reference>> headers; ///< of every request to it, such as an API key
+};
 
 struct serve_config {
   std::string state;                 ///< folder of tokens, lock, journal and keys; empty: the user's own
@@ -29,6 +39,9 @@ struct serve_config {
   milliseconds body_within{30'000};
   milliseconds idle_within{75'000};
   milliseconds write_within{30'000};
+  log_format log_as = log_format::text;
+  log_level log_from = log_level::info;
+  std::optional<traces_config> traces; ///< nothing: none are made
 };
 
 } // namespace nestor

@@ -1,5 +1,6 @@
 #include <nestor/node/internal/serve_reader.hpp>
 
+#include <nestor/sandbox/internal/settings_text.hpp>
 #include <nestor/sandbox/spec_fields.hpp>
 #include <nestor/sandbox/text_rules.hpp>
 
@@ -89,6 +90,43 @@ public:
       into.push_back(std::move(name));
     }
   }
+  template <class Word>
+  void choice(const json_tree& of, const std::string& path, std::string_view name,
+              std::initializer_list<std::pair<std::string_view, Word>> words, Word& into) {
+    const auto* node = member(of, name);
+    if (!node)
+      return;
+    std::string all;
+    for (const auto& [word, value] : words) {
+      if (node->what == json_is::string && node->text == word)
+        return void(into = value);
+      all.append(all.empty() ? "one of " : ", ").append(word);
+    }
+    refuse(path, std::move(all), *node);
+  }
+  /// Values are references: {$literal: TEXT} where there is nothing to hide.
+  void headers(const json_tree& of, std::vector<std::pair<std::string, secret_reference>>& into) {
+    const auto* all = member(of, "headers");
+    if (!all)
+      return;
+    if (all->what != json_is::object)
+      return refuse("traces.headers", "an object of header names and values", *all);
+    for (const auto& each : all->members) {
+      auto path = member_path("traces.headers", each.name);
+      if (!is_header_name(each.name))
+        add(path, "no header's name", "letters, digits and '-', at most 64 of them");
+      else if (!meant_as_reference(each.value))
+        refuse(path, "a secret reference", each.value);
+      else if (auto read = read_reference(each.value, path, false, faults_))
+        into.emplace_back(std::string{each.name}, std::move(*read));
+    }
+  }
+  static bool is_header_name(std::string_view name) {
+    constexpr std::size_t name_max = 64;
+    return !name.empty() && name.size() <= name_max && std::ranges::all_of(name, [](char c) {
+      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-';
+    });
+  }
   void add(std::string path, std::string message, std::string advice) {
     faults_.push_back({errc::spec_invalid, std::move(path), {}, std::move(message), std::move(advice)});
   }
@@ -143,6 +181,47 @@ void read_sweep(serve_walk& walk, const json_tree& root, serve_config& into) {
   walk.whole(*cap, "sweep.kill_cap.percent", "percent", percent_most, into.sweeps.percent);
 }
 
+void read_log(serve_walk& walk, const json_tree& root, serve_config& into) {
+  const auto* log = walk.object(root, "log", {"format", "level"});
+  if (!log)
+    return;
+  walk.choice<log_format>(*log, "log.format", "format", {{"text", log_format::text}, {"json", log_format::json}},
+                          into.log_as);
+  walk.choice<log_level>(*log, "log.level", "level",
+                         {{"debug", log_level::debug},
+                          {"info", log_level::info},
+                          {"warning", log_level::warning},
+                          {"error", log_level::error}},
+                         into.log_from);
+}
+
+/// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is whole, OTEL_EXPORTER_OTLP_ENDPOINT the beginning of one.
+void read_traces(serve_walk& walk, const json_tree& root, const environment_lookup& environment, serve_config& into) {
+  std::string endpoint, where = "traces.endpoint";
+  traces_config read;
+  const auto* traces = walk.object(root, "traces", {"endpoint", "headers"});
+  if (traces) {
+    walk.text(*traces, where, "endpoint", endpoint);
+    walk.headers(*traces, read.headers);
+  }
+  if (endpoint.empty()) {
+    if (auto whole = environment("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
+      endpoint = *whole, where = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+    else if (auto base = environment("OTEL_EXPORTER_OTLP_ENDPOINT"))
+      endpoint = *base + (base->ends_with('/') ? "v1/traces" : "/v1/traces"), where = "OTEL_EXPORTER_OTLP_ENDPOINT";
+  }
+  if (endpoint.empty()) {
+    if (traces)
+      walk.add("traces", "no endpoint", "name traces.endpoint, such as http://127.0.0.1:4318/v1/traces");
+    return;
+  }
+  auto collector = http::parse_url(endpoint);
+  if (!collector)
+    return walk.add(where, "no http or https URL", "write it as http://127.0.0.1:4318/v1/traces");
+  read.collector = std::move(*collector);
+  into.traces = std::move(read);
+}
+
 void read_serve(const json_tree& root, const environment_lookup& environment, serve_config& into,
                 std::vector<fault>& faults) {
   serve_walk walk{faults};
@@ -170,6 +249,8 @@ void read_serve(const json_tree& root, const environment_lookup& environment, se
     walk.duration(*kept, "retention.ended", "ended", ended_most, into.ended_for);
   }
   read_sweep(walk, root, into);
+  read_log(walk, root, into);
+  read_traces(walk, root, environment, into);
   if (const auto* limits = serve_walk::member(root, "limits")) {
     walk.whole(*limits, "limits.per_tenant", "per_tenant", per_tenant_most, into.per_tenant_max);
     walk.whole(*limits, "limits.connections", "connections", connections_most, into.connections_max);

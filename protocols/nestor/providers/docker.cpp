@@ -34,6 +34,9 @@ constexpr std::uint16_t not_found = 404;
 constexpr std::uint16_t conflict = 409;
 constexpr std::uint16_t broken_from = 500;
 
+// Lines: a screen or three, far below what one answer may hold.
+constexpr std::string_view logs_query = "/logs?stdout=true&stderr=true&tail=200";
+
 constexpr std::string_view loopback = "127.0.0.1";
 
 constexpr std::array fields{
@@ -381,6 +384,20 @@ progress<paused> pause(const account& who, const runtime& what, const heard& so_
   return failure{code, step::provision, std::string{so_far.carried}, 0, {}};
 }
 
+/// The last lines of both streams, as they came.
+progress<printed> output(const account& who, const runtime& of, const heard& so_far) {
+  if (so_far.at == at_start)
+    return ask{engine_call(who, method::get, container_path(of.ref, logs_query)), milliseconds{0}, at_told};
+  const auto* response = response_of(*so_far.reply);
+  if (has_status(response, not_found))
+    return printed{false};
+  if (!succeeded(response))
+    return failure_of(who, stage::looking, "reading the container's output", *so_far.reply);
+  printed said{true, streams_of(response->body).both};
+  said.text.resize(said.text.rfind('\n') + 1); // half a secret would not be recognised
+  return said;
+}
+
 /// A command runs once: what was not answered is not asked again.
 progress<observation> exec(const account& who, const exec_order& order, const heard& so_far) {
   constexpr std::string_view doing = "running a command";
@@ -522,6 +539,7 @@ const provider& docker_provider() {
     .resume = resume,
     .address = address,
     .exec = exec,
+    .output = output,
   };
   return self;
 }

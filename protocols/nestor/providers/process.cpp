@@ -88,6 +88,14 @@ progress<absent> destroy(const account&, const runtime& gone, const heard& so_fa
   return failure{errc::destroy_failed, step::destroy, gone.ref + " is still there", 0, {}};
 }
 
+progress<printed> output(const account&, const runtime& of, const heard& so_far) {
+  if (!so_far.reply)
+    return ask{process_output{*of.process}};
+  if (const auto* said = std::get_if<process_printed>(so_far.reply))
+    return printed{said->captured, said->text};
+  return failure{errc::provider_unavailable, step::provision, "the output could not be read", 0, {}};
+}
+
 } // namespace
 
 const provider& process_provider() {
@@ -104,6 +112,7 @@ const provider& process_provider() {
     .provision = provision,
     .observe = observe,
     .destroy = destroy,
+    .output = output,
   };
   return self;
 }

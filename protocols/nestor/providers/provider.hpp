@@ -109,6 +109,12 @@ struct observation {
   std::string error_output; ///< empty where the provider mixes both
 };
 
+/// What a runtime has printed lately: whole lines, bounded by the provider. May hold secrets of its configuration.
+struct printed {
+  bool captured = true; ///< false: nobody has it
+  std::string text{};
+};
+
 struct listed {
   std::string ref;
   std::string sandbox;    ///< of its label; empty where lists do not tell
@@ -196,6 +202,7 @@ struct provider {
   operation<runtime, runtime> address = nullptr; ///< the access anew: tokens that change when it restarts
   operation<renewed, renew_order> renew = nullptr;
   operation<observation, exec_order> exec = nullptr;
+  operation<printed, runtime> output = nullptr; ///< looks at what is captured anyway; runs nothing
 };
 
 /// Every provider of this build, in the order of providers.def.

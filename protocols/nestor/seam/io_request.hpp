@@ -93,6 +93,11 @@ struct process_find {
   std::string marker;
 };
 
+/// What has it printed lately? Answered by `process_printed`.
+struct process_output {
+  process_ref process;
+};
+
 struct process_started {
   process_ref process;
   std::uint16_t port = 0;
@@ -102,14 +107,19 @@ struct process_absent {
   int exit_status = -1;    ///< as in a shell: 0–255, 128+signal; −1 when not known
   std::string output_tail; ///< last lines of its output, bounded; may hold secrets until redacted
 };
+struct process_printed {
+  bool captured = false; ///< false: its output is not ours to read, because an earlier node started it
+  std::string text{};    ///< whole lines, the last ones, bounded; may hold secrets until redacted
+};
 /// It could not be started or looked at: what the system said ("No such file or directory").
 struct process_refused {
   std::string reason;
   bool passing = false; ///< for want of descriptors, processes, memory or ports: it may be had later
 };
 
-using io_request = std::variant<http_call, grpc_call, process_spawn, process_end, process_look, process_find>;
-using io_reply =
-  std::variant<http_reply, grpc_reply, process_started, process_present, process_absent, process_refused>;
+using io_request =
+  std::variant<http_call, grpc_call, process_spawn, process_end, process_look, process_find, process_output>;
+using io_reply = std::variant<http_reply, grpc_reply, process_started, process_present, process_absent, process_refused,
+                              process_printed>;
 
 } // namespace nestor

@@ -79,3 +79,26 @@ TEST_CASE("a member that cannot be is refused with its place") {
   CHECK_FALSE(set_listen("10.0.0.1:0", serve));
   CHECK(serve.address == "127.0.0.1");
 }
+
+TEST_CASE("the log and the traces are as the document says, or as OpenTelemetry's own variables do") {
+  auto config = read(R"({"log":{"format":"json","level":"warning"},
+    "traces":{"endpoint":"https://otlp.example:4318/v1/traces","headers":{"X-Key":{"$env":"OTLP_KEY"}}}})");
+  REQUIRE(config);
+  CHECK(config->serve.log_as == log_format::json);
+  CHECK(config->serve.log_from == log_level::warning);
+  REQUIRE(config->serve.traces);
+  CHECK(http::to_string(config->serve.traces->collector) == "https://otlp.example:4318/v1/traces");
+  REQUIRE(config->serve.traces->headers.size() == 1);
+  CHECK(config->serve.traces->headers.front().second.name == "OTLP_KEY");
+  auto base = read("{}", {{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318/"}});
+  REQUIRE(base);
+  CHECK(base->serve.traces->collector.path == "/v1/traces");
+  CHECK_FALSE(read("{}")->serve.traces);
+  for (const std::string bad :
+       {R"({"log":{"level":"loud"}})", R"({"traces":{"endpoint":"ftp://x"}})", R"({"traces":{"headers":{}}})",
+        R"({"traces":{"endpoint":"http://x/","headers":{"X-Key":"bare"}}})",
+        R"({"traces":{"endpoint":"http://x/","headers":{"X Key":{"$env":"A"}}}})"}) {
+    INFO(bad);
+    CHECK_FALSE(read(bad));
+  }
+}

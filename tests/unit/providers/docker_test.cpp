@@ -343,6 +343,16 @@ TEST_CASE("docker: a command's streams are told apart, and a lost answer is not 
   CHECK_THAT(lost.cause, Catch::Contains("not known whether the command ran"));
 }
 
+TEST_CASE("docker: what a container printed is read in whole lines, by one look") {
+  std::string framed{"\1\0\0\0\0\0\0\4out\n\2\0\0\0\0\0\0\4err\n\1\0\0\0\0\0\0\7end", 35};
+  talk t;
+  auto said = std::get<printed>(t.hold(docker.output, some_runtime(), {bytes(framed)}));
+  CHECK(said.captured);
+  CHECK(said.text == "out\nerr\n");
+  CHECK(t.asked.size() == 1);
+  CHECK_FALSE(std::get<printed>(talk{}.hold(docker.output, some_runtime(), {says(404, {{"message", "no"}})})).captured);
+}
+
 TEST_CASE("docker: a list is read page by page, each behind the last container of the one before") {
   json many = json::array();
   for (int i = 0; i < 128; ++i)

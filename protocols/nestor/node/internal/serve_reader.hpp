@@ -11,12 +11,12 @@
 namespace nestor::internal {
 
 /// Members of the document that are read here.
-inline constexpr std::array<std::string_view, 7> serve_members{"state",     "listen", "hosts", "tls",
-                                                               "retention", "sweep",  "http"};
+inline constexpr std::array<std::string_view, 9> serve_members{"state", "listen", "hosts", "tls",   "retention",
+                                                               "sweep", "http",   "log",   "traces"};
 /// … and of `limits`.
 inline constexpr std::array<std::string_view, 2> serve_limits{"per_tenant", "connections"};
 
-/// NESTOR_STATE and NESTOR_LISTEN win over the document.
+/// NESTOR_STATE and NESTOR_LISTEN win over the document, OpenTelemetry's own variables stand in for `traces`.
 void read_serve(const json_tree& root, const environment_lookup& environment, serve_config& into,
                 std::vector<fault>& faults);
 
