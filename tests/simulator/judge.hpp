@@ -1,6 +1,6 @@
-// What must hold of a node whatever happens to it, judged by the truth: what the disk holds, what the clouds hold, what
-// the nested servers hold. It looks whenever the world has moved and whenever the node says something, and remembers the
-// first thing that is wrong.
+// What must hold of a node whatever happens to it, judged by the truth: what the disk holds, what the clouds hold,
+// what the nested servers hold. It looks whenever the world has moved and whenever the node says something, and
+// remembers the first thing that is wrong.
 #pragma once
 
 #include "disk.hpp"

@@ -1,5 +1,5 @@
-// Bugs on purpose, at the seams of a node: each stands between the real actors and what they stand on. A simulation that
-// does not notice one of them proves nothing about the rest.
+// Bugs on purpose, at the seams of a node: each stands between the real actors and what they stand on. A simulation
+// that does not notice one of them proves nothing about the rest.
 #pragma once
 
 #include "disk.hpp"

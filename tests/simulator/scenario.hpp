@@ -1,5 +1,5 @@
-// What happens to one node in one run, drawn from a seed: clients' wishes, crashes, and everything the world does wrong.
-// It is data, so that a failing run can be made shorter by leaving parts of it out.
+// What happens to one node in one run, drawn from a seed: clients' wishes, crashes, and everything the world does
+// wrong. It is data, so that a failing run can be made shorter by leaving parts of it out.
 #pragma once
 
 #include <nestor/core/time.hpp>
