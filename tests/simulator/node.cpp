@@ -109,6 +109,7 @@ void node_life::close_seams(unsigned survives) {
 }
 
 node_life::~node_life() {
+  system.system().await_actors_before_shutdown(false); // one may wait for an answer that no closed seam gives
   for (auto* each : {&reaper_, &front_, &around_->desk, &around_->observer, &around_->timers})
     if (*each)
       caf::anon_send_exit(*each, caf::exit_reason::kill), *each = nullptr;
