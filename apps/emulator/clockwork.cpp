@@ -15,11 +15,18 @@ bool virtual_clockwork::step() {
   return true;
 }
 
-void virtual_clockwork::advance(milliseconds by) {
-  auto until = now_ + by;
+std::optional<instant> virtual_clockwork::next() const {
+  return to_come_.empty() ? std::nullopt : std::optional{to_come_.begin()->first};
+}
+
+void virtual_clockwork::advance_to(instant until) {
   while (!to_come_.empty() && to_come_.begin()->first <= until)
     step();
-  now_ = until;
+  now_ = std::max(now_, until);
+}
+
+void virtual_clockwork::advance(milliseconds by) {
+  advance_to(now_ + by);
 }
 
 } // namespace nestor::emulator

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 
 namespace nestor::emulator {
 
@@ -27,6 +28,10 @@ public:
   void advance(milliseconds by);
   /// Goes to the next moment at which something happens; false when nothing is to come.
   bool step();
+  /// When that is.
+  [[nodiscard]] std::optional<instant> next() const;
+  /// As `advance`; a moment that has passed already is as good as now.
+  void advance_to(instant until);
 
 private:
   instant now_;

@@ -68,6 +68,8 @@ public:
     return got;
   }
 
+  [[nodiscard]] const std::map<sandbox_id, journal::sandbox_records>& all() const { return kept_; }
+
 private:
   std::map<sandbox_id, journal::sandbox_records> kept_;
 };

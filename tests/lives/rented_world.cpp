@@ -31,12 +31,12 @@ struct hand {
   }
 };
 
-/// The way back to an actor: one answer, or its time-out.
-class actors_door final : public emulator::reply_door, public std::enable_shared_from_this<actors_door> {
+/// The way back to whoever asked: one answer, or its time-out.
+class asker_door final : public emulator::reply_door, public std::enable_shared_from_this<asker_door> {
 public:
   /// `rpc`: whoever asked speaks gRPC.
-  actors_door(emulator::clockwork& time, actors::reply_to to, milliseconds timeout, bool rpc)
-      : time_(time), to_(std::move(to)), timeout_(timeout), rpc_(rpc), asked_(time.now()) {}
+  asker_door(emulator::clockwork& time, rented_world::ear to, milliseconds timeout, bool rpc)
+      : time_(time), to_(std::move(to)), timeout_(timeout), rpc_(rpc) {}
 
   void begin_waiting() {
     time_.after(timeout_, [me = shared_from_this()] { me->say(http::transport_error::timed_out); });
@@ -60,10 +60,10 @@ public:
 
 private:
   void say(http_reply what) {
-    if (std::exchange(said_, true))
+    if (!to_)
       return;
-    if (auto whom = caf::actor_cast<caf::actor>(to_.whom))
-      actors::tell_from_outside(whom, actors::io_done{to_.ticket, rpc_ ? io_reply{as_rpc(what)} : io_reply{what}});
+    auto to = std::exchange(to_, nullptr);
+    to(rpc_ ? io_reply{as_rpc(what)} : io_reply{std::move(what)});
   }
   /// What libgrpc++ makes of it: once a call had a connection, what broke it is a status.
   static grpc_reply as_rpc(const http_reply& what) {
@@ -75,12 +75,10 @@ private:
   }
 
   emulator::clockwork& time_;
-  actors::reply_to to_;
+  rented_world::ear to_;
   milliseconds timeout_;
   bool rpc_;
-  instant asked_;
   http::response parts_;
-  bool said_ = false;
 };
 
 bool belongs_to(const emulator::rented& r, const sandbox_id& of) {
@@ -118,8 +116,17 @@ void system_clockwork::run_due() {
 }
 
 rented_world::rented_world(deterministic_system& system, std::uint64_t seed)
-    : system_(system), time_(system), inside_(time_) {
-  for (const auto& kind : rented_kinds()) {
+    : clockwork_(std::make_unique<system_clockwork>(system)), time_(*clockwork_), inside_(time_) {
+  build(rented_kinds(), seed);
+}
+
+rented_world::rented_world(emulator::clockwork& time, const std::vector<std::string>& kinds, std::uint64_t seed)
+    : time_(time), inside_(time_) {
+  build(kinds, seed);
+}
+
+void rented_world::build(const std::vector<std::string>& kinds, std::uint64_t seed) {
+  for (const auto& kind : kinds) {
     emulator::cloud_options options;
     options.base = "https://api." + domain_of(kind);
     options.domain = domain_of(kind);
@@ -138,6 +145,13 @@ void rented_world::plan(std::string_view cloud, const std::vector<std::string>& 
 }
 
 void rented_world::perform(io_request request, actors::reply_to to) {
+  ask(std::move(request), [to = std::move(to)](io_reply reply) {
+    if (auto whom = caf::actor_cast<caf::actor>(to.whom))
+      actors::tell_from_outside(whom, actors::io_done{to.ticket, std::move(reply)});
+  });
+}
+
+void rented_world::ask(io_request request, ear to) {
   auto* call = std::get_if<http_call>(&request);
   auto* rpc = std::get_if<grpc_call>(&request);
   http_call as_http;
@@ -146,7 +160,7 @@ void rented_world::perform(io_request request, actors::reply_to to) {
     call = &as_http;
   }
   auto milliseconds_at_most = call ? call->timeout : milliseconds{0};
-  auto door = std::make_shared<actors_door>(time_, std::move(to), milliseconds_at_most, rpc != nullptr);
+  auto door = std::make_shared<asker_door>(time_, std::move(to), milliseconds_at_most, rpc != nullptr);
   auto at = std::ranges::find_if(
     clouds_, [&](const auto& each) { return call && call->to.host.ends_with("." + domain_of(each.first)); });
   if (at == clouds_.end()) {

@@ -47,12 +47,17 @@ class rented_world final : public actors::io_port, public std::enable_shared_fro
 public:
   /// `seed`: of ids, tokens and draws.
   rented_world(deterministic_system& system, std::uint64_t seed);
+  /// On a clock of its own, for clouds that outlive actor systems; only of these kinds.
+  rented_world(emulator::clockwork& time, const std::vector<std::string>& kinds, std::uint64_t seed);
 
+  /// Hears one answer, later, and not within the call that asks.
+  using ear = std::function<void(io_reply)>;
+  void ask(io_request request, ear to);
   void perform(io_request request, actors::reply_to to) override;
   void watch(const process_ref&, actors::reply_to) override {}
 
   /// Before the actor system ends.
-  void stop() { time_.stop(); }
+  void stop() { clockwork_->stop(); }
   /// The mishaps of one cloud from now on; none: it works as it should.
   void plan(std::string_view cloud, const std::vector<std::string>& specs, std::uint64_t seed = 1);
   emulator::troubled_cloud& cloud(std::string_view name) { return *clouds_.at(std::string{name}); }
@@ -69,10 +74,11 @@ public:
   std::vector<exchange> exchanges;
 
 private:
+  void build(const std::vector<std::string>& kinds, std::uint64_t seed);
   void look(std::string_view cloud);
 
-  deterministic_system& system_;
-  system_clockwork time_;
+  std::unique_ptr<system_clockwork> clockwork_; ///< when it is of an actor system
+  emulator::clockwork& time_;
   emulator::memory_machines inside_;
   std::map<std::string, std::unique_ptr<emulator::troubled_cloud>> clouds_;
   std::map<std::string, std::size_t> asked_;

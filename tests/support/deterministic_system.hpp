@@ -4,6 +4,9 @@
 
 #include <nestor/actors/messages.hpp>
 
+#include <optional>
+#include <utility>
+
 #if NESTOR_CAF_MODERN
 #  include <caf/test/fixture/deterministic.hpp>
 #  include <caf/test/reporter.hpp>
@@ -39,13 +42,44 @@ public:
 #endif
   }
 
-  /// Lets time pass, rings what is due, then settles.
-  void advance(microseconds time) {
+  /// Runs one message of one actor: of those that have any, the `pick`-th, counted round. False: none has. 1.x lets
+  /// nobody choose.
+  bool run_one([[maybe_unused]] std::size_t pick) {
+#if NESTOR_CAF_MODERN
+    return fixture_.dispatch_message();
+#else
+    auto& jobs = scheduler().jobs;
+    if (jobs.size() > 1)
+      std::swap(jobs.front(), jobs[pick % jobs.size()]);
+    return scheduler().try_run_once();
+#endif
+  }
+
+  /// When the next delayed message is due. 1.x does not tell: then it is worth a look in a little while.
+  std::optional<instant> next_timer() {
+#if NESTOR_CAF_MODERN
+    return fixture_.num_timeouts() == 0 ? std::nullopt : std::optional{now() + microseconds{20'000}};
+#else
+    const auto& schedule = scheduler().clock().schedule();
+    if (schedule.empty())
+      return std::nullopt;
+    auto since = schedule.begin()->first.time_since_epoch();
+    return instant{std::chrono::ceil<microseconds>(since).count()};
+#endif
+  }
+
+  /// Lets time pass and delivers what is due; nobody runs.
+  void pass(microseconds time) {
 #if NESTOR_CAF_MODERN
     fixture_.advance_time(time);
 #else
     scheduler().advance_time(time);
 #endif
+  }
+
+  /// Lets time pass, rings what is due, then settles.
+  void advance(microseconds time) {
+    pass(time);
     settle();
   }
 

@@ -16,16 +16,6 @@ struct test_clock final : actors::clock_port {
   [[nodiscard]] wall_time wall() const override { return {1'767'225'600'000 + system.now().us / 1000}; }
 };
 
-struct test_entropy final : actors::entropy_port {
-  std::uint64_t state;
-  explicit test_entropy(std::uint64_t seed) : state(seed) {}
-  void fill(std::span<std::uint8_t> bytes) override {
-    for (auto& b : bytes)
-      b = static_cast<std::uint8_t>(next_random_byte());
-  }
-  std::uint64_t next_random_byte() { return (state = state * 6364136223846793005ULL + 1442695040888963407ULL) >> 33U; }
-};
-
 struct listener {
   using handle_type = caf::actor;
   static constexpr const char* name = "listener";
@@ -109,7 +99,7 @@ void moody_journal::write(actors::actual_record record, actors::reply_to to) {
 
 test_node::test_node(nested_server::model_options servers, test_surroundings besides) {
   world = std::make_shared<nested_world>(system, std::move(servers));
-  auto entropy = std::make_shared<test_entropy>(besides.entropy);
+  auto entropy = std::make_shared<seeded_entropy>(besides.entropy);
   journal = std::make_shared<moody_journal>(*entropy);
   sabotage = std::make_shared<saboteur>(besides.io ? besides.io(system, world) : world);
   sabotage->end_supervisor = [this](mishap how) { end_supervisor({}, how); };

@@ -5,6 +5,7 @@
 #include <support/held.hpp>
 #include <support/nested_world.hpp>
 #include <support/saboteur.hpp>
+#include <support/seeded_entropy.hpp>
 
 #include <nestor/bridge/memory_journal.hpp>
 

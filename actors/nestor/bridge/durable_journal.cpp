@@ -1,6 +1,6 @@
 #include <nestor/bridge/durable_journal.hpp>
 
-#include <nestor/actors/messages.hpp>
+#include <nestor/bridge/journal_answer.hpp>
 
 #include <condition_variable>
 #include <mutex>
@@ -18,30 +18,6 @@ constexpr std::size_t batch_max = 512;
 struct asked {
   journal::operation what;
   actors::reply_to to;
-};
-
-/// What was asked decides what the answer looks like; nobody waits for `close` and `forget`.
-struct answering {
-  const caf::actor& whom;
-  const actors::reply_to& to;
-  journal::result& got;
-
-  void say(auto message) const { actors::tell_from_outside(whom, std::move(message)); }
-  void operator()(const op::write&) const { say(actors::journal_done{to.ticket, got.done}); }
-  void operator()(const op::want&) const { say(actors::journal_done{to.ticket, got.done}); }
-  void operator()(const op::unwant&) const { say(actors::journal_done{to.ticket, got.done}); }
-  void operator()(const op::read&) const { say(actors::wanted_loaded{to.ticket, std::move(got.wanted)}); }
-  void operator()(const op::load&) const {
-    std::optional<actors::sandbox_records> found;
-    if (got.done)
-      found = got.found.empty() ? actors::sandbox_records{} : std::move(got.found.front().second);
-    say(actors::records_loaded{to.ticket, std::move(found)});
-  }
-  void operator()(const op::list&) const {
-    say(actors::records_listed{to.ticket, std::move(got.found), std::move(got.why)});
-  }
-  void operator()(const op::close&) const {}
-  void operator()(const op::forget&) const {}
 };
 
 } // namespace
@@ -85,8 +61,7 @@ struct durable_journal::impl {
       operations.push_back(std::move(each.what));
     auto results = store->perform(operations);
     for (std::size_t i = 0; i < part.size(); ++i)
-      if (auto whom = caf::actor_cast<caf::actor>(part[i].to.whom))
-        std::visit(answering{whom, part[i].to, results[i]}, operations[i]);
+      answer(operations[i], std::move(results[i]), part[i].to);
   }
 };
 
