@@ -87,6 +87,7 @@ private:
   void on_get(const request& r);
   void on_delete(const request& r);
   void on_access(const request& r);
+  void on_action(const request& r);
   void on_rest(const request& r, bool rests);
   void on_configuration(const request& r);
   void answer_with_sandbox(const request& r, const sandbox_id& id, std::uint16_t status,
