@@ -1,5 +1,5 @@
-// Actions in a sandbox's runtime, on virtual time: each is sent once whatever becomes of its answer, one at a time, only
-// while the sandbox is served, and what comes back tells no secret.
+// Actions in a sandbox's runtime, on virtual time: each is sent once whatever becomes of its answer, one at a time, and
+// only while the sandbox is served; what comes back tells no secret.
 #include <support/canary.hpp>
 #include <support/test_node.hpp>
 
