@@ -130,10 +130,11 @@ void describe(CLI::App& app, options& o) {
       return true;
     },
     "openhands: /server_info takes so long, as the original does (100)");
-  app.add_option("--actions-port", o.actions_port,
-                 "Port for POST /execute_action; 0 takes a free one. It runs commands");
+  app
+    .add_option("--actions-port", o.actions_port, "Port for POST /execute_action; 0 takes a free one. It runs commands")
+    ->envname("ACTIONS_PORT");
   app.add_flag("--admin", o.admin, "Answer /_admin/: shows everything in clear; for tests, on loopback only");
-  app.footer("Environment: PORT, SESSION_API_KEY (without it everything is open), OH_SECRET_KEY, "
+  app.footer("Environment: PORT, ACTIONS_PORT, SESSION_API_KEY (without it everything is open), OH_SECRET_KEY, "
              "ALLOW_SET_CONVERSATION_ID=0.\n"
              "Each path prefix /s/NAME is a server of its own.\n\n" +
              fault_help());

@@ -10,7 +10,8 @@
 namespace nestor::cli {
 namespace {
 
-constexpr double timeout_max_s = 86'400; // seconds: who waits longer watches events
+constexpr double timeout_max_s = 86'400;       // seconds: who waits longer watches events
+constexpr double action_timeout_max_s = 3'600; // as the API has it
 
 struct verb_row {
   const char* noun;
@@ -82,6 +83,26 @@ void for_access(CLI::App& verb, client_verb& o) {
   verb.add_flag("--curl", o.curl, "As a curl command");
 }
 
+void for_action(CLI::App& verb, client_verb& o) {
+  with_id(verb, o);
+  verb.add_option("--cwd", o.directory, "Run it in this folder of the runtime")->type_name("FOLDER");
+  verb.add_option("--timeout", o.timeout_s, "It is ended after this long")
+    ->check(CLI::Range(0.001, action_timeout_max_s))
+    ->type_name("SECONDS");
+}
+
+void for_run(CLI::App& verb, client_verb& o) {
+  for_action(verb, o);
+  verb.add_option("command", o.words, "After --: the command and its arguments; no shell reads them")
+    ->required()
+    ->type_name("COMMAND");
+}
+
+void for_python(CLI::App& verb, client_verb& o) {
+  for_action(verb, o);
+  verb.add_option("code", o.code, "Python code; - reads it from standard input")->required()->type_name("CODE");
+}
+
 void for_rest(CLI::App& verb, client_verb& o) {
   with_id(verb, o);
   verb.add_flag("--wait", o.wait, "Wait until it is so");
@@ -126,6 +147,10 @@ constexpr verb_row rows[] = {
    "nestor sandbox set nst-… git_providers.github.token --from-env GITHUB_TOKEN", run_sandbox_set, for_set},
   {"sandbox", "access", "URL and headers to reach it", "nestor sandbox access nst-… --curl", run_sandbox_access,
    for_access},
+  {"sandbox", "run", "Runs a command in it, once", "nestor sandbox run nst-… --timeout 60 -- make test",
+   run_sandbox_run, for_run},
+  {"sandbox", "python", "Runs Python code in it, once", "nestor sandbox python nst-… 'print(6 * 7)'",
+   run_sandbox_python, for_python},
   {"sandbox", "pause", "Has it rest; nothing is served meanwhile", "nestor sandbox pause nst-… --wait",
    run_sandbox_pause, for_rest},
   {"sandbox", "resume", "Wakes it up", "nestor sandbox resume nst-… --wait", run_sandbox_resume, for_rest},

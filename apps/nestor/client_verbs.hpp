@@ -40,6 +40,9 @@ struct client_verb {
   std::string tenant = "default";
   std::string role = "read";
   std::string note;
+  std::vector<std::string> words; ///< `run`: the command
+  std::string code;               ///< `python`
+  std::string directory;          ///< to run either in
 };
 
 int run_sandbox_create(const client_verb& o);
@@ -52,6 +55,8 @@ int run_sandbox_wait(const client_verb& o);
 int run_sandbox_configure(const client_verb& o);
 int run_sandbox_set(const client_verb& o);
 int run_sandbox_access(const client_verb& o);
+int run_sandbox_run(const client_verb& o);
+int run_sandbox_python(const client_verb& o);
 int run_sandbox_pause(const client_verb& o);
 int run_sandbox_resume(const client_verb& o);
 int run_sandbox_delete(const client_verb& o);

@@ -92,6 +92,9 @@ void nested_world::exchange(http_call& call, actors::reply_to to, fault how) {
   auto line = std::string{http::name_of(call.request.verb)} + " " + call.request.target;
   log_.push_back(line + (how == fault::none ? "" : " !" + std::string{name_of(how)}));
   auto failing = [&](http::transport_error e, microseconds after = round_trip) { answer(to, http_reply{e}, after); };
+  if (elsewhere && !places_.contains(call.to.port))
+    if (auto said = elsewhere(call))
+      return answer(std::move(to), std::move(said->reply), said->after);
   auto at = places_.find(call.to.port);
   if (at == places_.end() || !at->second.model || how == fault::refused)
     return failing(http::transport_error::refused);
@@ -134,6 +137,8 @@ void nested_world::spawn(process_spawn& request, actors::reply_to to, fault how)
     return answer(std::move(to), process_refused{"Resource temporarily unavailable", true}, round_trip);
   ++spawned_;
   auto port = request.port != 0 ? request.port : next_port_++;
+  if (request.port == 0 && !request.next_port_env.empty())
+    ++next_port_; // that one is its too
   auto options = options_;
   for (const auto& [name, value] : request.secret_env)
     options.session_key = value;

@@ -7,6 +7,7 @@
 
 #include <nested_server/model.hpp>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -91,6 +92,14 @@ private:
   std::uint32_t most_in_flight_ = 0;
   std::map<std::uint16_t, instant> now_out_; ///< until when the latest request of each server is out
   std::uint16_t answering_ = 0;
+
+public:
+  /// What else listens on loopback: asked about every call to a port where no nested server is. Nothing: nobody does.
+  struct other_answer {
+    http_reply reply;
+    microseconds after{0};
+  };
+  std::function<std::optional<other_answer>(const http_call&)> elsewhere;
 };
 
 } // namespace nestor::tests

@@ -84,6 +84,7 @@ void api_desk::dispatch(const request& r) {
     case endpoint::delete_sandbox: return on_delete(r);
     case endpoint::get_access: return on_access(r);
     case endpoint::sandbox_logs: return on_logs(r);
+    case endpoint::run_action: return on_action(r);
     case endpoint::pause_sandbox: return on_rest(r, true);
     case endpoint::resume_sandbox: return on_rest(r, false);
     case endpoint::patch_configuration:
@@ -152,6 +153,7 @@ void api_desk::dispatch_node(const request& r) {
     case endpoint::delete_sandbox:
     case endpoint::get_access:
     case endpoint::sandbox_logs:
+    case endpoint::run_action:
     case endpoint::pause_sandbox:
     case endpoint::resume_sandbox:
     case endpoint::patch_configuration:

@@ -97,6 +97,7 @@ private:
   void on_get(const request& r);
   void on_delete(const request& r);
   void on_access(const request& r);
+  void on_action(const request& r);
   void on_rest(const request& r, bool rests);
   void on_configuration(const request& r);
   // -- what it printed (api_desk_logs.cpp)

@@ -1,6 +1,7 @@
 // The API DESK's routes of sandboxes.
 #include <nestor/actors/internal/api_asking.hpp>
 
+#include <nestor/api/action_request.hpp>
 #include <nestor/api/answer.hpp>
 #include <nestor/api/sandbox_query.hpp>
 #include <nestor/nested/json_text.hpp>
@@ -197,6 +198,21 @@ void api_desk::on_access(const request& r) {
     body += R"(},"expires_at":null,"incarnation":)" + std::to_string(granted.fence) + "}";
     answer(r, std::move(response));
   });
+}
+
+void api_desk::on_action(const request& r) {
+  auto id = sandbox_of(r);
+  if (!id)
+    return;
+  auto wanted = api::read_action(r->exchange->request().body);
+  if (!wanted)
+    return refuse(r, wanted.error());
+  auto told = [this, r, what = wanted->what](const observation& seen, incarnation fence) {
+    answer(r, api::json_answer(200, to_json(what, seen, fence)));
+  };
+  self_->ask_untimed(front_, run_action{*id, std::make_shared<const action>(std::move(*wanted)), {}, r->in.who.sees()})
+    .then([this, r, told](action_seen& came) { came.refused ? refuse(r, *came.refused) : told(came.seen, came.fence); },
+          [told](const caf::error&) { told(lost_answer("the node's own worker ended before it answered"), 0); });
 }
 
 // -- change -----------------------------------------------------------------------------------------------------------

@@ -65,6 +65,13 @@ struct get_access {
   sandbox_id id;
   std::string of{};
 };
+/// Runs one action in its runtime, while it is served and no other one runs. Answered by `action_seen`.
+struct run_action {
+  sandbox_id id;
+  std::shared_ptr<const action> what;
+  std::optional<incarnation> expected{}; ///< refused unless that is served
+  std::string of{};
+};
 /// Takes nothing new from now on; what is there goes on. Answered by `drained`.
 struct stop_creating {};
 /// Destroys everything, then ends. Answered by `drained`.
@@ -93,6 +100,11 @@ struct access {
   std::vector<http::header> headers;
   incarnation fence = 0;
   std::optional<failure> refused;
+};
+struct action_seen {
+  observation seen;
+  incarnation fence = 0;
+  std::optional<failure> refused; ///< then nothing was run
 };
 struct recovered {
   std::size_t alive = 0;
@@ -123,6 +135,26 @@ struct change_rest {
 };
 struct look_at_it {};
 struct hand_out_access {};
+
+// -- an embedder → RUNTIME CLIENT -----------------------------------------------------------------
+/// Answered by `runtime_connected`.
+struct connect_runtime {};
+struct runtime_connected {
+  incarnation fence = 0;
+  std::optional<failure> refused; ///< then the client has ended
+};
+/// Answered by `action_seen`.
+struct act {
+  action what;
+};
+/// Ends the client. What it has under way goes on, and nobody hears of it.
+struct close_runtime {};
+
+// -- ACTION RUNNER → SUPERVISOR -------------------------------------------------------------------
+/// The action of that number is over; its answer is on its way.
+struct action_over {
+  std::uint64_t number = 0;
+};
 
 // -- SUPERVISOR → SANDBOX REGISTRY and observer ---------------------------------------------------
 struct status_changed {
@@ -410,7 +442,14 @@ void dedicate(caf::actor_system_config& cfg);
   X(recovered) \
   X(wake_at) \
   X(woken) \
-  X(wheel_turns)
+  X(wheel_turns) \
+  X(run_action) \
+  X(action_seen) \
+  X(connect_runtime) \
+  X(runtime_connected) \
+  X(act) \
+  X(close_runtime) \
+  X(action_over)
 // clang-format on
 
 /// First id of Nestor's message types; a larger CAF system may move it.

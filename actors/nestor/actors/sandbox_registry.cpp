@@ -36,6 +36,7 @@ caf::behavior sandbox_registry::make_behavior() {
           [this](const rest_sandbox& request) { return on_rest(request); },
           [this](const get_sandbox& request) { return on_get(request); },
           [this](const get_access& request) { return on_access(request); },
+          [this](const run_action& request) { return on_action(request); },
           [this](list_sandboxes) {
             sandbox_list all;
             for (const auto& [id, e] : sandboxes_)
@@ -101,7 +102,7 @@ std::optional<failure> sandbox_registry::fault_of(const sandbox_spec& spec, std:
   if (!tenants.empty() && std::ranges::find(tenants, spec.tenant) == tenants.end())
     return refusal(errc::spec_invalid, "provider: `" + spec.provider + "` is not configured");
   const auto* provider = account->plain.speaks;
-  if (auto valid = provider->validate(*spec.runtime); !valid)
+  if (auto valid = providers::accepts(*provider, *spec.runtime); !valid)
     return valid.error();
   if (!spec.name.empty() && names_.contains(unique_name(spec.tenant, spec.name)))
     return refusal(errc::name_taken, "name: `" + spec.name + "` is in use");
@@ -409,15 +410,28 @@ sandbox_seen sandbox_registry::seen_without_supervisor(const sandbox_id& id) con
   return {e.last ? e.last : view_meanwhile(id, e), std::nullopt};
 }
 
+std::optional<failure> sandbox_registry::silence_of(const entry* found, const sandbox_id& id) {
+  if (!found)
+    return refusal(errc::not_found, id.text);
+  if (found->last)
+    return refusal(errc::conflict, "the sandbox has ended");
+  if (!found->supervisor)
+    return refusal(errc::conflict, "the sandbox is Unknown: nobody has looked at it yet");
+  return std::nullopt;
+}
+
 caf::result<access> sandbox_registry::on_access(const get_access& request) {
   auto* found = of_tenant(request.id, request.of);
-  if (!found)
-    return access{{}, {}, 0, refusal(errc::not_found, request.id.text)};
-  if (found->last)
-    return access{{}, {}, 0, refusal(errc::conflict, "the sandbox has ended")};
-  if (!found->supervisor)
-    return access{{}, {}, 0, refusal(errc::conflict, "the sandbox is Unknown: nobody has looked at it yet")};
+  if (auto silence = silence_of(found, request.id))
+    return access{{}, {}, 0, std::move(silence)};
   return self_->pass_on<access>(found->supervisor, hand_out_access{});
+}
+
+caf::result<action_seen> sandbox_registry::on_action(const run_action& request) {
+  auto* found = of_tenant(request.id, request.of);
+  if (auto silence = silence_of(found, request.id))
+    return action_seen{{}, 0, std::move(silence)};
+  return self_->pass_on<action_seen>(found->supervisor, request);
 }
 
 caf::result<drained> sandbox_registry::on_drain() {

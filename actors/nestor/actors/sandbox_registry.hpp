@@ -75,6 +75,9 @@ private:
   caf::result<sandbox_seen> on_get(const get_sandbox& request);
   [[nodiscard]] sandbox_seen seen_without_supervisor(const sandbox_id& id) const;
   caf::result<access> on_access(const get_access& request);
+  caf::result<action_seen> on_action(const run_action& request);
+  /// Why nobody can answer for it now; nothing when its SUPERVISOR can.
+  static std::optional<failure> silence_of(const entry* found, const sandbox_id& id);
   sandbox_list on_find(const find_sandboxes& request) const;
   caf::result<drained> on_drain();
   void on_durable(const journal_done& done);

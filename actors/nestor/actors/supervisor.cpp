@@ -1,5 +1,6 @@
 #include <nestor/actors/supervisor.hpp>
 
+#include <nestor/actors/action_runner.hpp>
 #include <nestor/actors/address_finder.hpp>
 #include <nestor/actors/configurator.hpp>
 #include <nestor/actors/provider_auth.hpp>
@@ -48,7 +49,8 @@ bool needs_configuration(nested::purpose why) {
 } // namespace
 
 life_terms terms_of(const sandbox_spec& spec, const providers::provider& provider) {
-  return {policy_of(spec, provider), spec.runtime->alive_path, spec.policy.step_timeout};
+  return {policy_of(spec, provider), spec.runtime->alive_path, spec.policy.step_timeout, spec.runtime->actions,
+          spec.runtime->actions_port};
 }
 
 supervisor::supervisor(self_ptr<> self, surroundings_ptr around, caf::actor_addr registry, life born)
@@ -65,6 +67,8 @@ supervisor::~supervisor() {
   for (const auto* each : {&auth_, &renewer_, &finder_})
     if (*each)
       caf::anon_send_exit(*each, caf::exit_reason::kill);
+  if (acting_)
+    tell_from_outside(acting_->runner, wind_down{});
   if (!configurator_)
     return;
   tell_from_outside(configurator_, wind_down{});
@@ -95,6 +99,16 @@ supervisor::make_behavior() { // what may throw happens here: in the constructor
             promise<access> answer{self_};
             on_access(answer);
             return answer.result();
+          },
+          [this](const run_action& asked) -> caf::result<action_seen> {
+            if (auto no = objection_to(asked))
+              return action_seen{{}, machine_.fence, std::move(no)};
+            begin_action(asked);
+            return self_->pass_on<action_seen>(acting_->runner, asked);
+          },
+          [this](const action_over& over) {
+            if (acting_ && acting_->number == over.number)
+              acting_.reset();
           },
           [this](provider_report& report) { on_provider_report(report); },
           [this](run_report& report) { on_run_report(report); },
@@ -165,6 +179,7 @@ void supervisor::feed(const any_event& e) {
   for (const auto& each : commands)
     std::visit([this](const auto& c) { perform(c); }, each);
   publish();
+  end_action_of_another_runtime();
   if (machine_.now == phase::ready && !machine_.running && wanted_) {
     wanted_.reset(); // its plaintext leaves memory; the journal has it
     timeline_.shrink_to_fit();
@@ -361,6 +376,41 @@ void supervisor::configurator_down() {
     return launch_run();
   if (!was_ending && machine_.running)
     feed(event::child_lost{child::configurator});
+}
+
+std::optional<failure> supervisor::objection_to(const run_action& asked) const {
+  auto no = [](errc code, std::string why) { return failure{code, step::ready, std::move(why), 0, {}}; };
+  if (!serving(machine_))
+    return no(errc::conflict, "the sandbox is " + std::string{nestor::name_of(status_of(machine_))});
+  if (asked.expected && *asked.expected != machine_.fence)
+    return no(errc::conflict,
+              "incarnation " + std::to_string(*asked.expected) + " was replaced by " + std::to_string(machine_.fence));
+  if (terms_->actions == actions_via::none)
+    return no(errc::capability_missing, "runtime.actions.via: none, so nothing carries actions to it");
+  if (acting_)
+    return no(errc::conflict, "another action runs in it");
+  return std::nullopt;
+}
+
+void supervisor::begin_action(const run_action& asked) {
+  action_task task{asked.what,          runtime_,       account_,  terms_->actions, terms_->actions_port, id_,
+                   {machine_.observed}, machine_.fence, ++actions_};
+  if (machine_.wanted != machine_.observed)
+    task.may_hold.push_back(machine_.wanted);
+  acting_ = std::make_unique<action_at_work>();
+  acting_->number = actions_;
+  acting_->runtime = machine_.number;
+  acting_->runner = spawn<action_runner>(self_, around_, self_->address(), std::move(task));
+  self_->on_down(acting_->runner, [this, number = actions_](const caf::error&) { // without a word: it crashed
+    if (acting_ && acting_->number == number)
+      acting_.reset();
+  });
+}
+
+/// Its command, if it was sent, was sent to a runtime that is not this sandbox's any more.
+void supervisor::end_action_of_another_runtime() {
+  if (acting_ && (acting_->runtime != machine_.number || !machine_.open || machine_.doomed))
+    self_->tell(std::exchange(acting_, nullptr)->runner, wind_down{});
 }
 
 nested::push_order supervisor::push_order_for(const command::start_run& run) {

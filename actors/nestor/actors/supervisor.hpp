@@ -25,6 +25,8 @@ struct life_terms {
   supervision::policy policy;
   std::string alive_path;
   std::optional<milliseconds> step_timeout;
+  actions_via actions = actions_via::none;
+  std::uint16_t actions_port = 0;
   friend bool operator==(const life_terms&, const life_terms&) = default;
 };
 life_terms terms_of(const sandbox_spec& spec, const providers::provider& provider);
@@ -83,6 +85,9 @@ private:
   void watch_configurator();
   void configurator_down();
   [[nodiscard]] providers::provision_order order_for(attempt number);
+  void begin_action(const run_action& asked);
+  [[nodiscard]] std::optional<failure> objection_to(const run_action& asked) const;
+  void end_action_of_another_runtime();
   [[nodiscard]] nested::push_order push_order_for(const supervision::command::start_run& run);
   void may_hold(const nested::configuration& written);
 
@@ -115,7 +120,15 @@ private:
   caf::actor auth_;
   caf::actor renewer_; ///< a PROVIDER_AUTH on one errand
   caf::actor configurator_;
-  std::uint64_t auth_child_ = 0;     ///< number of the current PROVIDER_AUTH
+  std::uint64_t auth_child_ = 0; ///< number of the current PROVIDER_AUTH
+  /// One action in the runtime.
+  struct action_at_work {
+    caf::actor runner; ///< ACTION RUNNER; asked to wind down, it may end long after
+    std::uint64_t number = 0;
+    attempt runtime = 0;
+  };
+  std::unique_ptr<action_at_work> acting_;
+  std::uint64_t actions_ = 0;        ///< so many were begun
   caf::actor finder_;                ///< ADDRESS FINDER, while the next run waits for it
   std::uint32_t finders_ = 0;        ///< so many were started
   bool address_asked_ = false;       ///< for the next run

@@ -63,6 +63,8 @@ environment environment_for(const process_spawn& what, std::uint16_t port) {
     set(all, name, value);
   if (!what.port_env.empty())
     set(all, what.port_env, std::to_string(port));
+  if (!what.next_port_env.empty())
+    set(all, what.next_port_env, std::to_string(port + 1));
   if (!what.marker.empty())
     set(all, "NESTOR_RUNTIME", what.marker);
   for (const auto& [name, value] : what.secret_env)
@@ -87,7 +89,8 @@ std::optional<std::string> unfit(const process_spawn& what) {
   for (const auto& [name, value] : what.secret_env)
     if (bad_name(name) || value.expose(holds_nul))
       return "the environment variable `" + name + "` cannot be passed on";
-  if (holds_nul(what.marker) || (!what.port_env.empty() && bad_name(what.port_env)))
+  if (holds_nul(what.marker) || (!what.port_env.empty() && bad_name(what.port_env)) ||
+      (!what.next_port_env.empty() && bad_name(what.next_port_env)))
     return "the marker or the name of the port's variable cannot be passed on";
   return std::nullopt;
 }

@@ -15,9 +15,11 @@ class loopback_ports {
 public:
   /// A port that nobody uses now and that was not handed out in the last minute. Nothing when there is none. Another
   /// program may still take it before the child does; the child then fails to listen, and the next one gets another.
-  std::optional<std::uint16_t> take(instant now);
+  /// `with_next`: the same holds for the port after it.
+  std::optional<std::uint16_t> take(instant now, bool with_next = false);
 
 private:
+  [[nodiscard]] bool handed_out(std::uint16_t port) const;
   std::deque<std::pair<std::uint16_t, instant>> handed_out_;
 };
 

@@ -226,7 +226,7 @@ void processes::spawn(process_spawn what, answer done) {
   auto& s = *state_;
   if (s.children.size() >= s.options.children)
     return s.reply(std::move(done), process_refused{"too many children: " + std::to_string(s.children.size()), true});
-  auto port = what.port == 0 ? s.ports.take(steady_now()) : std::optional{what.port};
+  auto port = what.port == 0 ? s.ports.take(steady_now(), !what.next_port_env.empty()) : std::optional{what.port};
   if (!port)
     return s.reply(std::move(done), process_refused{"no free port on loopback", true});
   what.outlives_us = what.outlives_us || s.options.children_stay;

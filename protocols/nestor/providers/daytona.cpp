@@ -385,10 +385,10 @@ progress<observation> exec(const account& who, const exec_order& order, const he
   auto doing = "running a command in " + order.where.ref;
   if (so_far.at == at_seen && has_status(response, not_found))
     return lost(who, order.where);
-  if (!succeeded(response))
-    return failure_of(who, stage::looking, doing, *so_far.reply);
-  auto answer = json_of(*response);
   if (so_far.at == at_seen) {
+    if (!succeeded(response))
+      return failure_of(who, stage::looking, doing, *so_far.reply);
+    auto answer = json_of(*response);
     auto toolbox = http::parse_url(sandbox_of(answer).toolbox);
     if (!toolbox || !key_may_go_to(who, toolbox->host))
       return failed(errc::address_refused, who.name + " while " + doing + ": its toolbox is where the key may not go");
@@ -398,10 +398,14 @@ progress<observation> exec(const account& who, const exec_order& order, const he
     call.timeout = order.within + call_within;
     return ask{std::move(call), milliseconds{0}, at_run};
   }
+  constexpr std::uint16_t too_late = 408;
+  auto answer = response ? json_of(*response) : json{};
+  if (has_status(response, too_late) && text_at(answer, "message").find("execution timeout") != std::string::npos)
+    return out_of_time(); // its whole process group was killed
   auto status = integer_at(answer, "exitCode");
-  if (!status)
-    return not_understood(who, stage::looking, doing, "the answer holds no exit code");
-  return observation{static_cast<int>(*status), text_at(answer, "result"), {}};
+  if (!succeeded(response) || !status)
+    return not_run(who, doing, *so_far.reply);
+  return ended_with(static_cast<int>(*status), text_at(answer, "result"));
 }
 
 // -- before anything is created -------------------------------------------------------------------

@@ -407,13 +407,9 @@ progress<observation> exec(const account& who, const exec_order& order, const he
     return ask{engine_call(who, method::post, target, body), milliseconds{0}, at_asked};
   }
   const auto* response = response_of(*so_far.reply);
-  if (!succeeded(response)) {
-    auto why = failure_of(who, stage::looking, doing, *so_far.reply);
-    if (so_far.at != at_asked)
-      why.cause += "; it is not known whether the command ran to its end";
-    return why;
-  }
-  if (so_far.at == at_asked) {
+  if (so_far.at == at_asked) { // nothing runs before it is started
+    if (!succeeded(response))
+      return failure_of(who, stage::looking, doing, *so_far.reply);
     auto id = text_at(json_of(*response), "Id");
     if (id.empty())
       return not_understood(who, stage::looking, doing, "the answer lacks Id");
@@ -422,6 +418,10 @@ progress<observation> exec(const account& who, const exec_order& order, const he
     run.timeout = order.within;
     return ask{std::move(run), milliseconds{0}, at_run, wiped_string{id}};
   }
+  if (!succeeded(response) && so_far.at == at_run)
+    return not_run(who, doing, *so_far.reply);
+  if (!succeeded(response))
+    return lost_answer(failure_of(who, stage::looking, doing, *so_far.reply).cause);
   auto judge = [&](std::string_view id, wiped_string carried, milliseconds after) {
     return ask{engine_call(who, method::get, "/exec/" + http::encode_segment(id) + "/json"), after, at_judged,
                std::move(carried)};
@@ -435,8 +435,8 @@ progress<observation> exec(const account& who, const exec_order& order, const he
   auto said = streams_of(so_far.carried.substr(id.size() + 1));
   auto status = integer_at(answer, "ExitCode");
   if (!status)
-    return not_understood(who, stage::looking, doing, "the answer lacks ExitCode");
-  return observation{static_cast<int>(*status), std::move(said.out), std::move(said.err)};
+    return lost_answer(who.name + " while " + std::string{doing} + ": the answer lacks ExitCode");
+  return ended_with(static_cast<int>(*status), std::move(said.out), std::move(said.err));
 }
 
 /// The engine lists the youngest first; a page begins behind the container that ended the one before.
@@ -504,9 +504,6 @@ expected<void> validate(const runtime_spec& spec) {
   if (spec.port == 0)
     return refuse(errc::spec_invalid,
                   "runtime.port: the docker provider needs the port that the server listens on in its container");
-  if (spec.actions == actions_via::action_server)
-    return refuse(errc::capability_missing,
-                  "runtime.actions.via: the docker provider publishes one port; provider-exec runs commands");
   if (!spec.url.empty())
     return refuse(errc::capability_missing, "runtime.url: only the static provider takes an address");
   if (!spec.session_key.empty())

@@ -1,6 +1,7 @@
 // `e2b`: sandboxes by REST, the nested server started inside through their agent (envd, Connect protocol). There is no
 // name to choose and no key that makes a create repeatable: what was created is found by its metadata, and what nobody
 // finds ends with its time to live.
+#include <nestor/providers/internal/e2b_agent.hpp>
 #include <nestor/providers/internal/json_answer.hpp>
 #include <nestor/providers/rest.hpp>
 #include <nestor/providers/start.hpp>
@@ -65,7 +66,7 @@ rented unpack(std::string_view text) {
   return r;
 }
 
-enum : place { at_start, at_created, at_started, at_ended, at_listed, at_connected };
+enum : place { at_start, at_created, at_started, at_ended, at_listed, at_connected, at_run };
 
 // -- calls ----------------------------------------------------------------------------------------
 
@@ -137,23 +138,14 @@ std::string start_script(const provision_order& order) {
          " 2>/dev/null || exit 0; setsid nohup " + shell_line(argv) + " >/tmp/nestor-server.log 2>&1 </dev/null &";
 }
 
-/// One message of the Connect protocol: a flag byte, four bytes of length, JSON.
-wiped_string enveloped(const wiped_string& message) {
-  wiped_string framed(1, '\0');
-  for (int shift = 24; shift >= 0; shift -= 8)
-    framed += static_cast<char>((message.size() >> static_cast<unsigned>(shift)) & 0xFFU);
-  return framed + message;
-}
-
-ask start_server(const account& who, const provision_order& order, const rented& r, milliseconds after) {
+/// A shell of the agent's: not begun twice by whoever sends it once.
+http_call shell(const account& who, const rented& r, const std::string& line, json envs, milliseconds within) {
   auto agent = reached(who, {r.id, {}, {}, r.domain, {}}, agent_port);
-  json process{{"cmd", "/bin/bash"}, {"args", {"-l", "-c", start_script(order)}}, {"envs", json::object()}};
-  for (const auto& each : environment_of(order))
-    process["envs"][each.name] = std::string_view{each.value};
+  json process{{"cmd", "/bin/bash"}, {"args", {"-l", "-c", line}}, {"envs", std::move(envs)}};
   http_call call;
   call.to = agent.where;
   call.from = agent.from;
-  call.timeout = call_within;
+  call.timeout = within;
   call.request.verb = http::method::post;
   call.request.target = agent.path_prefix + "/process.Process/Start";
   call.request.headers = std::move(agent.headers);
@@ -161,8 +153,15 @@ ask start_server(const account& who, const provision_order& order, const rented&
   call.request.headers.push_back({"Connect-Protocol-Version", "1"});
   if (!r.agent_token.empty())
     call.request.headers.push_back({"X-Access-Token", wiped_string{r.agent_token}});
-  call.request.body = enveloped(body_of({{"process", std::move(process)}, {"stdin", false}}));
-  return ask{std::move(call), after, at_started, pack(r)};
+  call.request.body = internal::e2b::enveloped(body_of({{"process", std::move(process)}, {"stdin", false}}));
+  return call;
+}
+
+ask start_server(const account& who, const provision_order& order, const rented& r, milliseconds after) {
+  auto envs = json::object();
+  for (const auto& each : environment_of(order))
+    envs[each.name] = std::string_view{each.value};
+  return ask{shell(who, r, start_script(order), std::move(envs), call_within), after, at_started, pack(r)};
 }
 
 // -- answers --------------------------------------------------------------------------------------
@@ -183,30 +182,16 @@ bool says_gone(const http::response* response) {
 
 /// How the shell that starts the server ended: nothing when it did what it should; else why not.
 std::optional<std::string> start_fault(std::string_view frames) {
-  constexpr std::size_t head = 5;
-  constexpr unsigned last = 2; // flag of the frame that ends a stream
-  std::optional<std::string> fault = "the stream ended before the command did";
-  while (frames.size() >= head) {
-    std::size_t size = 0;
-    for (std::size_t i = 1; i < head; ++i)
-      size = size << 8U | static_cast<unsigned char>(frames[i]);
-    if (size > frames.size() - head)
-      break;
-    auto flag = static_cast<unsigned char>(frames.front());
-    auto message = json::parse(frames.substr(head, size), nullptr, false);
-    frames.remove_prefix(head + size);
-    if ((flag & last) != 0 && message.is_object() && message.contains("error"))
-      return "the agent said " + text_at(at(message, "error"), "code");
-    const auto& end = at(at(message, "event"), "end");
-    if (!end.is_object())
-      continue;
-    auto code = internal::integer_at(end, end.contains("exitCode") ? "exitCode" : "exit_code").value_or(0);
-    if (code == 0) // which the agent leaves out
-      fault.reset();
-    else
-      fault = code == 127 ? "the template has no such command" : "the shell ended with " + std::to_string(code);
-  }
-  return fault;
+  constexpr int no_command = 127;
+  auto said = internal::e2b::read_stream(frames);
+  if (!said.trouble.empty())
+    return "the agent said " + said.trouble;
+  if (!said.status)
+    return "the stream ended before the command did";
+  if (*said.status == 0)
+    return std::nullopt;
+  return *said.status == no_command ? "the template has no such command"
+                                    : "the shell ended with " + std::to_string(*said.status);
 }
 
 // -- conversations --------------------------------------------------------------------------------
@@ -446,6 +431,35 @@ progress<renewed> renew(const account& who, const renew_order& order, const hear
   return failure_of(who, stage::looking, "renewing " + order.what.ref, *so_far.reply);
 }
 
+/// Its description has the agent's token; the agent runs the command, and ends it when its time is over.
+progress<observation> exec(const account& who, const exec_order& order, const heard& so_far) {
+  auto doing = "running a command in " + order.where.ref;
+  if (!so_far.reply)
+    return ask{control(who, http::method::get, one(order.where.ref))};
+  const auto* response = response_of(*so_far.reply);
+  if (so_far.at == at_start) {
+    if (says_gone(response))
+      return failure{errc::runtime_lost, step::ready, who.name + " knows no sandbox " + order.where.ref, 0, {}};
+    if (!succeeded(response))
+      return failure_of(who, stage::looking, doing, *so_far.reply);
+    auto r = rented_of(json_of(*response));
+    if (r.id.empty())
+      return not_understood(who, stage::looking, doing, "the answer names no sandbox");
+    auto call = shell(who, r, order.command, json::object(), order.within + call_within);
+    call.request.headers.push_back({"Connect-Timeout-Ms", wiped_string{std::to_string(order.within.count())}});
+    return ask{std::move(call), milliseconds{0}, at_run};
+  }
+  if (!succeeded(response))
+    return not_run(who, doing, *so_far.reply);
+  auto said = internal::e2b::read_stream(response->body);
+  if (said.trouble == "deadline_exceeded")
+    return out_of_time();
+  if (said.status)
+    return ended_with(*said.status, std::move(said.out), std::move(said.err));
+  return lost_answer(who.name + " while " + doing + ": " +
+                     (said.trouble.empty() ? "the stream ended before the command did" : "it said " + said.trouble));
+}
+
 expected<void> validate(const runtime_spec& spec) {
   auto refuse = [](errc code, std::string cause) { return failure{code, step::provision, std::move(cause), 0, {}}; };
   if (spec.command.empty() || spec.command.front().empty())
@@ -490,6 +504,7 @@ const provider& e2b_provider() {
     .resume = resume,
     .address = resume,
     .renew = renew,
+    .exec = exec,
   };
   return self;
 }

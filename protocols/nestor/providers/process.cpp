@@ -9,6 +9,8 @@ namespace {
 constexpr milliseconds spawn_within{10'000};
 // Ending a tree: TERM, 2 s of grace, KILL, and the kernel's time to reap it.
 constexpr milliseconds end_within{10'000};
+// What a child that is to run an action server is told its port by.
+constexpr const char* actions_port_env = "ACTIONS_PORT";
 // Nothing is created behind our back here: one look at our own table of children is the truth.
 constexpr milliseconds settles{0};
 
@@ -67,6 +69,10 @@ progress<runtime> provision(const account&, const provision_order& order, const 
   spawn.marker = marker_of(order.stamp);
   spawn.port = order.spec->port;
   spawn.port_env = order.spec->port_env;
+  if (order.spec->actions == actions_via::action_server && order.spec->actions_port != 0)
+    spawn.env.emplace_back(actions_port_env, std::to_string(order.spec->actions_port));
+  else if (order.spec->actions == actions_via::action_server)
+    spawn.next_port_env = actions_port_env;
   return ask{std::move(spawn)};
 }
 
@@ -113,6 +119,7 @@ const provider& process_provider() {
     .observe = observe,
     .destroy = destroy,
     .output = output,
+    .action_server = true,
   };
   return self;
 }

@@ -26,11 +26,14 @@
 //     are never in what a runtime is asked with, and a session key is in nothing that the control plane is asked but
 //     the runtime's own environment.
 // R10 Every conversation ends: pages and polls are counted (`heard::asked`) or timed against named limits.
+// R11 A command is sent once. A failure of `exec` says that nothing of it was run; an answer that leaves that open, or
+//     how it ended, is an observation whose verdict is `unknown`.
 #pragma once
 
 #include <nestor/core/expected.hpp>
 #include <nestor/core/ids.hpp>
 #include <nestor/providers/account.hpp>
+#include <nestor/runtime/action.hpp>
 #include <nestor/sandbox/spec.hpp>
 #include <nestor/seam/io_request.hpp>
 
@@ -102,12 +105,6 @@ struct absent {};
 struct paused {};
 struct renewed {};
 using sighting = std::variant<runtime, absent>;
-
-struct observation {
-  int exit_status = 0;
-  std::string output;
-  std::string error_output; ///< empty where the provider mixes both
-};
 
 /// What a runtime has printed lately: whole lines, bounded by the provider. May hold secrets of its configuration.
 struct printed {
@@ -203,11 +200,17 @@ struct provider {
   operation<renewed, renew_order> renew = nullptr;
   operation<observation, exec_order> exec = nullptr;
   operation<printed, runtime> output = nullptr; ///< looks at what is captured anyway; runs nothing
+  bool action_server = false; ///< a second port of its runtimes is reached, beside the nested server's
 };
 
 /// Every provider of this build, in the order of providers.def.
 std::span<const provider* const> all();
 /// nullptr when there is none of that kind.
 const provider* of_kind(std::string_view kind);
+
+/// R2, whole: what the kind's own `validate` says, and whether it can carry actions as the specification wants it.
+expected<void> accepts(const provider& kind, const runtime_spec& spec);
+/// "process, static": the kinds that carry actions so.
+std::string carriers_of(actions_via way);
 
 } // namespace nestor::providers

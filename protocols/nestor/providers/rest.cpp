@@ -126,6 +126,14 @@ failure not_understood(const account& who, stage now, std::string_view doing, st
   return failure{broken(now), step_of(now), beginning(who, doing) + std::string{what}, 0, {}};
 }
 
+progress<observation> not_run(const account& who, std::string_view doing, const io_reply& reply) {
+  if (auto open = failure_of(who, stage::creating, doing, reply); open.code == errc::create_unknown)
+    return lost_answer(std::move(open.cause));
+  if (succeeded(response_of(reply)))
+    return lost_answer(beginning(who, doing) + "the answer is not what its API defines");
+  return failure_of(who, stage::looking, doing, reply);
+}
+
 std::optional<milliseconds> retry_after_of(const http::response& response) {
   constexpr std::string_view seconds = "retry-after";
   constexpr std::string_view thousandths = "retry-after-ms";

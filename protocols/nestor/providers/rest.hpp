@@ -46,6 +46,9 @@ failure failure_of(const account& who, stage now, std::string_view doing, const 
 /// For what was answered 2xx and is still not what the API defines.
 failure not_understood(const account& who, stage now, std::string_view doing, std::string_view what);
 
+/// The same of a request that has a command run (R11): a failure when it was never sent, or refused; else nobody knows.
+progress<observation> not_run(const account& who, std::string_view doing, const io_reply& reply);
+
 /// The longest of Retry-After, Retry-After-<throttler> and retry-after-ms.
 std::optional<milliseconds> retry_after_of(const http::response& response);
 

@@ -444,39 +444,37 @@ progress<renewed> renew(const account& who, const renew_order& order, const hear
   return failure_of(who, stage::looking, "renewing " + order.what.ref, *so_far.reply);
 }
 
+/// Begun once. Asking how it goes is repeated; an answer to that, however bad, says nothing about the command.
 progress<observation> exec(const account& who, const exec_order& order, const heard& so_far) {
   const auto& id = order.where.ref;
   auto doing = "running a command in " + id;
-  auto late = [&] {
-    return failed(errc::provider_unavailable, who.name + " while " + doing + ": it did not end in time");
-  };
   if (!so_far.reply)
     return ask{act(who, id, "execute_async", body_of({{"command", order.command}})), milliseconds{0}, at_begun};
   const auto* response = response_of(*so_far.reply);
   if (so_far.at == at_killed)
-    return late();
+    return succeeded(response) ? out_of_time()
+                               : lost_answer(failure_of(who, stage::looking, "ending a command", *so_far.reply).cause);
   if (so_far.at == at_begun && has_status(response, not_found))
     return lost(who, order.where);
-  auto execution =
-    so_far.at == at_begun && succeeded(response) ? text_at(json_of(*response), "execution_id") : id_of(so_far);
-  bool waits_on = so_far.at == at_command && has_status(response, not_yet);
-  if (!succeeded(response) && !waits_on)
-    return failure_of(who, stage::looking, doing, *so_far.reply);
+  auto answer = succeeded(response) ? json_of(*response) : json{};
+  auto execution = so_far.at == at_begun ? text_at(answer, "execution_id") : id_of(so_far);
   if (execution.empty())
-    return not_understood(who, stage::looking, doing, "the answer names no execution");
-  auto answer = json_of(*response);
+    return not_run(who, doing, *so_far.reply);
   if (text_at(answer, "status") == "completed") {
     auto status = integer_at(answer, "exit_status");
     if (!status)
-      return not_understood(who, stage::looking, doing, "the answer holds no exit status");
-    return observation{static_cast<int>(*status), text_at(answer, "stdout"), text_at(answer, "stderr")};
+      return lost_answer(who.name + " while " + doing + ": the answer holds no exit status");
+    return ended_with(static_cast<int>(*status), text_at(answer, "stdout"), text_at(answer, "stderr"));
   }
+  if (so_far.at == at_command && (refuses_us(response) || has_status(response, not_found)))
+    return lost_answer(failure_of(who, stage::looking, doing, *so_far.reply).cause);
+  bool waits_on = so_far.at == at_command && has_status(response, not_yet);
   auto left = std::chrono::ceil<seconds>(order.within - so_far.elapsed);
   if (left <= seconds{0}) {
     auto kill = "executions/" + http::encode_segment(execution) + "/kill";
     return ask{act(who, id, kill, body_of({{"kill_process_group", true}})), milliseconds{0}, at_killed};
   }
-  auto after = so_far.at == at_command && !waits_on ? poll_after(so_far) : milliseconds{0};
+  auto after = so_far.at == at_command && !waits_on ? after_of(so_far) : milliseconds{0};
   return ask{wait_for_command(who, id, execution, std::min(left, held_for)), after, at_command, carry({execution})};
 }
 

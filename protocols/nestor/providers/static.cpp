@@ -62,6 +62,7 @@ const provider& static_provider() {
     .provision = provision,
     .observe = observe,
     .destroy = destroy,
+    .action_server = true,
   };
   return self;
 }

@@ -282,7 +282,7 @@ private:
     });
     if (draft_.session_key)
       asked.session_key = secret::copy_of("given");
-    auto verdict = who_->validate(asked);
+    auto verdict = providers::accepts(*who_, asked);
     if (verdict)
       return;
     std::string_view cause = verdict.error().cause; // "runtime.command: what is wrong", by contract of the providers

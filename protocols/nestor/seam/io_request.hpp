@@ -76,7 +76,8 @@ struct process_spawn {
   std::string marker;                                     ///< value of NESTOR_RUNTIME in the child's environment
   std::uint16_t port = 0;                                 ///< 0: a free loopback port is chosen
   std::string port_env;                                   ///< variable that tells the child its port; empty: none
-  bool outlives_us = false;                               ///< false: the guardian ends its tree when we die
+  std::string next_port_env; ///< … and the port after it, which is then chosen to be free as well
+  bool outlives_us = false;  ///< false: the guardian ends its tree when we die
 };
 /// Ends the whole tree of `process`: TERM, then KILL after a grace. Answered when none of it is left.
 struct process_end {

@@ -149,6 +149,29 @@ TEST_CASE("R2 what a provider cannot honour it refuses by name") {
   }
 }
 
+TEST_CASE("R2 a provider that cannot carry actions as they are wanted says who can") {
+  for (const auto* kind : all()) {
+    INFO(kind->kind);
+    auto verdict = [&](actions_via via, std::uint16_t port) {
+      auto spec = *spec_for(*kind);
+      spec.actions = via;
+      spec.actions_port = port;
+      return accepts(*kind, spec);
+    };
+    CHECK(verdict(actions_via::none, 0));
+    CHECK_FALSE(verdict(actions_via::none, 9)); // it would mean nothing
+    CHECK(bool{verdict(actions_via::provider_exec, 0)} == (kind->exec != nullptr));
+    CHECK(bool{verdict(actions_via::action_server, 9)} == kind->action_server);
+    if (kind->exec)
+      CHECK(carriers_of(actions_via::provider_exec).find(kind->kind) != std::string::npos);
+    for (auto refused : {verdict(actions_via::provider_exec, 9), verdict(actions_via::action_server, 8000)})
+      if (kind->undo == compensation::destroy) { // a static server's port is its URL's
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().cause.starts_with("runtime.actions."));
+      }
+  }
+}
+
 TEST_CASE("R3 an account with a secret has its credential proved, and a refusal says what to do") {
   for (const auto* kind : all()) {
     INFO(kind->kind);
@@ -256,6 +279,28 @@ TEST_CASE("R9 keys go to the account's own hosts, and a session key to no contro
       CHECK(key_may_go_to(who, call ? call->to.host : rpc->to.host));
       CHECK((call ? call->request.target : rpc->method).find(test_key) == std::string::npos);
     });
+}
+
+TEST_CASE("R11 a command is sent once, whatever is answered, and is run for certain or not or nobody knows") {
+  constexpr std::string_view command = "echo run-this-once";
+  for (const auto* kind : all())
+    for (const auto& w : bad_weather()) {
+      if (!kind->exec)
+        continue;
+      INFO(kind->kind << " under " << w.name);
+      exec_order order;
+      order.where.ref = "some-ref";
+      order.command = command;
+      order.within = milliseconds{10'000};
+      auto held = converse(kind->exec, account_of(*kind), order,
+                           [&w](const ask& question, std::size_t) { return w.for_question(question); });
+      CHECK(held.ended);
+      auto carries = [&](const ask& question) { return text_of(question.request).find(command) != std::string::npos; };
+      CHECK(std::ranges::count_if(held.asked, carries) <= 1);
+      CHECK((held.why() || held.result()->came == verdict::unknown));
+      if (!leaves_open(w))
+        CHECK(held.why());
+    }
 }
 
 TEST_CASE("R10 every conversation ends, in the time that the table says") {

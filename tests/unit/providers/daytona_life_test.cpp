@@ -141,7 +141,7 @@ TEST_CASE("daytona: renewing a lease is activity") {
   CHECK(gone.why().code == errc::runtime_lost);
 }
 
-TEST_CASE("daytona: a command is run once, its status is no failure, and its time-out is") {
+TEST_CASE("daytona: a command is run once, its status and its time-out are observations, a lost answer is unknown") {
   std::string execute = "POST /toolbox/" + id + "/process/execute";
   exec_order order{rented(), "echo hi; exit 3", milliseconds{1'500}};
   auto story = hold(self().exec, some_account(), order,
@@ -152,10 +152,14 @@ TEST_CASE("daytona: a command is run once, its status is no failure, and its tim
   auto late = hold(
     self().exec, some_account(), order,
     {{by_id, is("started")}, {execute, answer(408, R"({"message":"request timeout: command execution timeout"})")}});
-  CHECK(late.why().status == 408);
+  CHECK(late.result().came == verdict::failed);
+  CHECK_THAT(late.result().trouble, Catch::Contains("its time was up"));
   auto lost =
     hold(self().exec, some_account(), order, {{by_id, is("started")}, {execute, broke(http::transport_error::reset)}});
-  CHECK(lost.why().code == errc::provider_unavailable);
+  CHECK(lost.result().came == verdict::unknown);
+  auto refused = hold(self().exec, some_account(), order,
+                      {{by_id, is("started")}, {execute, broke(http::transport_error::refused)}});
+  CHECK(refused.why().code == errc::provider_unavailable); // nothing was run
 }
 
 TEST_CASE("daytona trap: the toolbox is told a version, without which it mixes both streams") {

@@ -339,8 +339,14 @@ TEST_CASE("docker: a command's streams are told apart, and a lost answer is not 
   CHECK(t.calls[1].timeout == order.within);
   CHECK(t.asked ==
         verbs({"POST /containers/c0ffee/exec", "POST /exec/e1/start", "GET /exec/e1/json", "GET /exec/e1/json"}));
-  auto lost = why_of(talk{}.hold(docker.exec, order, {prepared, breaks(http::transport_error::timed_out)}));
-  CHECK_THAT(lost.cause, Catch::Contains("not known whether the command ran"));
+  auto lost =
+    std::get<observation>(talk{}.hold(docker.exec, order, {prepared, breaks(http::transport_error::timed_out)}));
+  CHECK(lost.came == verdict::unknown);
+  CHECK_THAT(lost.trouble, Catch::Contains("not known whether it was run"));
+  auto blind = std::get<observation>(talk{}.hold(docker.exec, order, {prepared, bytes(framed), gone}));
+  CHECK(blind.came == verdict::unknown);
+  CHECK(why_of(talk{}.hold(docker.exec, order, {breaks(http::transport_error::timed_out)})).code ==
+        errc::provider_unavailable); // a command that was only prepared does not run
 }
 
 TEST_CASE("docker: what a container printed is read in whole lines, by one look") {
@@ -401,7 +407,6 @@ TEST_CASE("docker: what cannot be honoured is refused by name") {
   auto [field, spoil] =
     GENERATE(row{"runtime.image", [](runtime_spec& s) { s.image.clear(); }},
              row{"runtime.port", [](runtime_spec& s) { s.port = 0; }},
-             row{"runtime.actions", [](runtime_spec& s) { s.actions = actions_via::action_server; }},
              row{"runtime.url", [](runtime_spec& s) { s.url = "http://a"; }},
              row{"runtime.session_key", [](runtime_spec& s) { s.session_key = secret::copy_of("k"); }},
              row{"runtime.options", [](runtime_spec& s) { s.options = R"({"a":1})"; }});

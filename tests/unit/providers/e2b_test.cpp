@@ -211,3 +211,31 @@ TEST_CASE("e2b lists by installation, page by page") {
   CHECK(held.result()->items[0].number == 3);
   CHECK(held.result()->next == "Mg==");
 }
+
+TEST_CASE("e2b: a command is run once by the agent, which is told its time, and a lost end is unknown") {
+  exec_order order;
+  order.where.ref = "i2b84ef9e0540aeda0e9";
+  order.command = "make test";
+  order.within = milliseconds{7'000};
+  auto exec = [&](const io_reply& said) {
+    return converse(e2b().exec, team(), order,
+                    script({{"GET /sandboxes/i2b84ef9e0540aeda0e9", replied(200, created)}, {"POST /process", said}}));
+  };
+  auto started = frame(R"({"event":{"start":{"pid":7}}})") + frame(R"({"event":{"data":{"stdout":"aGkK"}}})") +
+                 frame(R"({"event":{"data":{"stderr":"IQ=="}}})");
+  auto held = exec(replied(200, started + frame(R"({"event":{"end":{"exitCode":3,"exited":true}}})") + frame("{}", 2)));
+  REQUIRE(held.result());
+  CHECK(held.result()->exit_status == 3);
+  CHECK(held.result()->output == "hi\n");
+  CHECK(held.result()->error_output == "!");
+  CHECK(header_of(held.asked[1], "Connect-Timeout-Ms") == "7000");
+  CHECK(header_of(held.asked[1], "X-API-Key").empty());
+  CHECK(json::parse(tests::body_of(held.asked[1]).substr(5))["process"]["args"] == json{"-l", "-c", "make test"});
+  auto late = exec(replied(200, started + frame(R"({"error":{"code":"deadline_exceeded"}})", 2)));
+  CHECK(late.result()->came == verdict::failed);
+  CHECK(exec(replied(200, started)).result()->came == verdict::unknown);
+  CHECK(exec(broke(http::transport_error::reset)).result()->came == verdict::unknown);
+  CHECK(exec(replied(502)).result()->came == verdict::unknown);
+  CHECK(exec(replied(401)).why());
+  CHECK(exec(broke(http::transport_error::refused)).why());
+}

@@ -423,9 +423,13 @@ TEST_CASE("runloop: a command is begun once and waited for, and killed when its 
                     {over, error(408), milliseconds{25'000}},
                     {over, error(408), milliseconds{25'000}},
                     {command + "kill", answer(200, "{}")}});
-  CHECK(late.why().cause.find("did not end in time") != std::string::npos);
+  CHECK(late.result().came == verdict::failed);
+  CHECK(late.result().trouble.find("its time was up") != std::string::npos);
   auto lost = hold(self().exec, some_account(), order, {{begin, broke(http::transport_error::reset)}});
-  CHECK(lost.why().code == errc::provider_unavailable);
+  CHECK(lost.result().came == verdict::unknown);
+  auto unlike = answer(200, R"({"execution_id":"e1","status":"completed","exit_status":0,"stdout":"","stderr":""})");
+  auto asked_again = hold(self().exec, some_account(), order, {{begin, queued}, {over, error(502)}, {over, unlike}});
+  CHECK(asked_again.result().came == verdict::ok);
 }
 
 TEST_CASE("runloop: the session key is told to the devbox's environment and nowhere else") {

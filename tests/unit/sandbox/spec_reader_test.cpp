@@ -48,7 +48,7 @@ std::string settings_of(const std::string& settings) {
 TEST_CASE("a specification is read with every field in its place") {
   auto spec = resolved(R"({"name":"fix","labels":{"team":"web"},"provider":"process","dialect":"openhands",
     "runtime":{"command":["srv","--x"],"port":3000,"port_env":"P","session_key_env":"","env":{"B":"2","A":"1"},
-               "alive_path":"/healthz","actions":{"via":"provider-exec","port":9}},
+               "alive_path":"/healthz","actions":{"via":"action-server","port":9}},
     "configuration":{"settings":{"llm_model":"x"},
                      "git_providers":{"gitlab":{"token":{"$file":"/f"},"host":"h.example","user_id":"u"},
                                       "github":{"token":{"$env":"GH"},"host":null}},
@@ -64,7 +64,7 @@ TEST_CASE("a specification is read with every field in its place") {
   CHECK(spec.runtime->port_env == "P");
   CHECK(spec.runtime->session_key_env.empty());
   CHECK(spec.runtime->env.front() == std::pair<std::string, std::string>{"A", "1"});
-  CHECK(spec.runtime->actions == actions_via::provider_exec);
+  CHECK(spec.runtime->actions == actions_via::action_server);
   CHECK(spec.runtime->actions_port == 9);
   const auto& c = *spec.configuration;
   REQUIRE(c.git_providers.size() == 2);
