@@ -35,10 +35,10 @@ private:
     void OnReadDone(bool ok) override {
       auto is = [&](std::string_view name) { return context_.method() == "/test.T/" + std::string{name}; };
       if (!ok)
-        return Finish(grpc::Status::CANCELLED);
+        return end(grpc::Status::CANCELLED);
       if (is("Refuse")) {
         context_.AddTrailingMetadata("x-kind", "trailer");
-        return Finish({grpc::StatusCode::RESOURCE_EXHAUSTED, "slow down", "details"});
+        return end({grpc::StatusCode::RESOURCE_EXHAUSTED, "slow down", "details"});
       }
       if (is("Hang"))
         return;
@@ -49,19 +49,26 @@ private:
       }
       StartWrite(&asked_);
     }
-    void OnWriteDone(bool ok) override { --left_ > 0 && ok ? StartWrite(&asked_) : Finish(grpc::Status::OK); }
+    void OnWriteDone(bool ok) override { --left_ > 0 && ok ? StartWrite(&asked_) : end(grpc::Status::OK); }
     void OnCancel() override {
       ++owner_.cancelled;
       if (left_ == 0)
-        Finish(grpc::Status::CANCELLED);
+        end(grpc::Status::CANCELLED);
     }
     void OnDone() override { delete this; }
 
   private:
+    // A call that is cancelled before its message was read hears of both, on two threads.
+    void end(const grpc::Status& status) {
+      if (!ended_.test_and_set())
+        Finish(status);
+    }
+
     scripted& owner_;
     grpc::GenericCallbackServerContext& context_;
     grpc::ByteBuffer asked_;
-    int left_ = 0;
+    std::atomic<int> left_ = 0;
+    std::atomic_flag ended_;
   };
 
   grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override {
