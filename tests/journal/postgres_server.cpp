@@ -1,7 +1,5 @@
 #include "journal/postgres_server.hpp"
 
-#include "journal/journal_folder.hpp"
-
 #include <catch2/catch.hpp>
 #include <libpq-fe.h>
 
@@ -55,7 +53,7 @@ bool ended_well(pid_t pid) {
 
 } // namespace
 
-std::unique_ptr<postgres_server> postgres_server::start() {
+std::unique_ptr<postgres_server> postgres_server::start(const fs::path& where) {
   auto bin = binaries();
   if (!bin) {
     if (std::getenv("CI") != nullptr)
@@ -63,16 +61,16 @@ std::unique_ptr<postgres_server> postgres_server::start() {
     WARN("skipped: no PostgreSQL server is installed (Debian: postgresql)");
     return nullptr;
   }
-  std::string folder = (quick_place() / "nestor-pg-XXXXXX").string();
+  std::string folder = (where / "nestor-pg-XXXXXX").string();
   REQUIRE(::mkdtemp(folder.data()) != nullptr);
   std::unique_ptr<postgres_server> made{new postgres_server{folder}};
   std::ofstream{made->folder_ / "password"} << password;
   if (const auto* user = other_user())
     for (const auto& path : {made->folder_, made->folder_ / "password"})
       REQUIRE(::chown(path.c_str(), user->pw_uid, user->pw_gid) == 0);
-  REQUIRE(ended_well(made->run({(*bin / "initdb").string(), "-D", (made->folder_ / "data").string(), "--no-sync",
-                                "--no-locale", "-E", "UTF8", "-U", "nestor", "-A", "scram-sha-256", "--pwfile",
-                                (made->folder_ / "password").string()})));
+  REQUIRE(ended_well(
+    made->run({(*bin / "initdb").string(), "-D", (made->folder_ / "data").string(), "--no-sync", "--no-locale", "-E",
+               "UTF8", "-U", "nestor", "-A", "scram-sha-256", "--pwfile", (made->folder_ / "password").string()})));
   made->restart();
   return made;
 }

@@ -2,6 +2,8 @@
 // user where the test is root's. Ends with the test, however that ends.
 #pragma once
 
+#include "journal/journal_folder.hpp"
+
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -17,7 +19,8 @@ public:
   static constexpr const char* password = "sesame' o=p\\en %&";
 
   /// A server that runs, or nothing where the machine has no PostgreSQL: then says that what needs it is skipped.
-  static std::unique_ptr<postgres_server> start();
+  /// Its folder is made in `where`: for figures that a disk has a part in, on a disk.
+  static std::unique_ptr<postgres_server> start(const std::filesystem::path& where = quick_place());
   ~postgres_server();
   postgres_server(const postgres_server&) = delete;
   postgres_server& operator=(const postgres_server&) = delete;
@@ -29,6 +32,8 @@ public:
   /// Runs it with psql's rights and gives the first field of the first row.
   std::string sql(const std::string& statement) const;
   [[nodiscard]] std::string log() const;
+  /// In which it listens.
+  [[nodiscard]] std::string folder() const { return folder_.string(); }
 
   /// SIGKILL for the server's first process: the others end by themselves, nothing is tidied up.
   void kill();

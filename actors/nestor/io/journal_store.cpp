@@ -23,6 +23,8 @@ using internal::journal_sql;
 using internal::need;
 using internal::refusal;
 
+// Randomness of that many records is asked for at a time: the kernel's answer costs more than sealing one.
+constexpr std::size_t nonces_at_once = 128;
 // A server that is restarted is back by then; callers wait that long for their answer, once.
 constexpr std::chrono::seconds regain_within{5};
 constexpr std::chrono::milliseconds regain_every{100};
@@ -43,6 +45,9 @@ struct journal_store::impl {
   nested::digest_key digests;
   long long starts = 0;
   bool was_ours = true; ///< until a lost connection could not be made again
+  time_anchor now;      ///< of the batch
+  std::array<std::uint8_t, nonce_bytes * nonces_at_once> nonces{};
+  std::size_t nonces_left = 0;
 
   void begin_life(const journal_store_options& options);
   std::optional<failure> regain();
@@ -50,12 +55,13 @@ struct journal_store::impl {
   failure why() const;
   std::string sealed(std::string_view plain, std::string_view of, std::string_view kind, std::uint64_t number);
   wiped_string opened(std::string_view body, std::string_view of, std::string_view kind, std::uint64_t number);
-  sandbox_records all_of(const sandbox_id& id, const journal_sql::sandbox_row& row);
+  sandbox_records all_of(const journal_sql::sandbox_row& row);
+  listed_sandbox listed(const journal_sql::sandbox_row& row) { return {sandbox_id{row.id}, all_of(row)}; }
 
   // What a batch stores: sealed once, however often it is tried.
   std::string body_of(const op::write& o) {
     const auto& r = o.record;
-    return sealed(encode(r, anchor()), r.sandbox.text, "actual", r.revision);
+    return sealed(encode(r, now), r.sandbox.text, "actual", r.revision);
   }
   std::string body_of(const op::want& o) {
     return sealed(encode(o.record), o.record.sandbox.text, "wanted", o.record.number);
@@ -89,14 +95,13 @@ struct journal_store::impl {
   result perform(const op::load& o, const std::string&) {
     result got{true};
     if (auto row = sql->sandbox_of(o.sandbox.text))
-      got.found.emplace_back(o.sandbox, all_of(o.sandbox, *row));
+      got.found.push_back(listed(*row));
     return got;
   }
   result perform(const op::list& o, const std::string&) {
     result got{true};
-    for (auto& id : sql->ids_after(o.after.text, static_cast<long long>(o.most)))
-      if (auto row = sql->sandbox_of(id))
-        got.found.emplace_back(sandbox_id{id}, all_of({id}, *row));
+    for (const auto& row : sql->sandboxes_after(o.after.text, static_cast<long long>(o.most)))
+      got.found.push_back(listed(row));
     return got;
   }
 };
@@ -127,8 +132,8 @@ void journal_store::impl::begin_life(const journal_store_options& options) {
   if (auto body = internal::noted(db, "node_secret")) {
     auto bytes = unseal(*body, {installation.text, "", "node_secret", 0}, ring);
     if (!bytes) // whatever it is: the key is not the one, or what it sealed was tampered with
-      throw refusal{
-        failed(errc::keys_refused, options.keys + " is not the key ring of " + database->name() + ": " + bytes.error().cause)};
+      throw refusal{failed(errc::keys_refused,
+                           options.keys + " is not the key ring of " + database->name() + ": " + bytes.error().cause)};
     node_secret = secret::copy_of(*bytes);
   } else {
     node_secret = make_sealing_key(1).bytes;
@@ -159,11 +164,16 @@ std::optional<failure> journal_store::impl::regain() {
     sql.reset();
     database->connect();
     if (internal::noted(database->db, "starts") != std::to_string(starts))
-      return failed(errc::journal_locked, database->name() + " was opened by another node meanwhile");
+      throw refusal{failed(errc::journal_locked, database->name() + " was opened by another node meanwhile")};
     sql = std::make_unique<journal_sql>(database->db, database->dialect());
     was_ours = true;
     return std::nullopt;
-  } catch (...) { return why(); }
+  } catch (...) {
+    auto not_ours = why();
+    if (database->db.get_backend() != nullptr)
+      database->db.close(); // and the lock with it: it is another node's to take
+    return not_ours;
+  }
 }
 
 std::optional<failure> journal_store::impl::regain_soon() {
@@ -210,8 +220,11 @@ const secret& journal_store::node_secret() const {
 
 std::string journal_store::impl::sealed(std::string_view plain, std::string_view of, std::string_view kind,
                                         std::uint64_t number) {
-  std::array<std::uint8_t, nonce_bytes> nonce{};
-  fill_random(nonce);
+  if (nonces_left == 0) {
+    fill_random(nonces);
+    nonces_left = nonces_at_once;
+  }
+  auto nonce = std::span{nonces}.subspan(--nonces_left * nonce_bytes, nonce_bytes);
   return seal(plain, {installation.text, of, kind, number}, *current, nonce);
 }
 
@@ -220,22 +233,20 @@ wiped_string journal_store::impl::opened(std::string_view body, std::string_view
   return need(unseal(body, {installation.text, of, kind, number}, ring));
 }
 
-sandbox_records journal_store::impl::all_of(const sandbox_id& id, const journal_sql::sandbox_row& row) {
+sandbox_records journal_store::impl::all_of(const journal_sql::sandbox_row& row) {
+  auto plain_of = [&](const journal_sql::numbered& kept, std::string_view kind) {
+    return opened(kept.body, row.id, kind, static_cast<std::uint64_t>(kept.number));
+  };
   sandbox_records all;
   all.unwanted = row.unwanted;
   if (row.closed) {
-    auto record = need(decode_closed(opened(*row.closed, id.text, "closed", 0)));
-    all.closed = std::make_shared<closed_record>(std::move(record));
+    all.closed = std::make_shared<closed_record>(need(decode_closed(plain_of({0, *row.closed}, "closed"))));
     return all;
   }
-  if (auto actual = sql->actual_of(id.text)) {
-    auto plain = opened(actual->body, id.text, "actual", static_cast<std::uint64_t>(actual->number));
-    all.actual = std::make_shared<actual_record>(need(decode_actual(plain, anchor())));
-  }
-  for (const auto& each : sql->all_wanted_of(id.text)) {
-    auto plain = opened(each.body, id.text, "wanted", static_cast<std::uint64_t>(each.number));
-    all.wanted.push_back(std::make_shared<wanted_record>(need(decode_wanted(plain))));
-  }
+  if (row.actual)
+    all.actual = std::make_shared<actual_record>(need(decode_actual(plain_of(*row.actual, "actual"), now)));
+  for (const auto& each : row.wanted)
+    all.wanted.push_back(std::make_shared<wanted_record>(need(decode_wanted(plain_of(each, "wanted")))));
   return all;
 }
 
@@ -301,7 +312,7 @@ private:
   /// An earlier attempt stored it, and only its answer was lost: no two sealed texts are alike.
   bool is_there(const journal_sql::written& row) {
     auto found = of_.sql->actual_of(std::string{row.id});
-    return found && found->body == row.body;
+    return found && *found == row.body;
   }
 
   impl& of_;
@@ -334,6 +345,7 @@ std::vector<result> journal_store::perform(std::span<const operation> batch) {
   };
   std::vector<std::string> bodies;
   bodies.reserve(batch.size());
+  impl_->now = anchor();
   for (const auto& each : batch)
     bodies.push_back(std::visit([this](const auto& o) { return impl_->body_of(o); }, each));
   if (!impl_->sql)

@@ -1,5 +1,7 @@
 #include <nestor/journal/sealing.hpp>
 
+#include <nestor/journal/internal/base64.hpp>
+
 #include <sodium.h>
 
 #include <algorithm>
@@ -24,6 +26,9 @@ void choose_implementations() {
   if (!ready)
     std::abort();
 }
+
+// Of what a sealed text is bound to: two ids, a kind, a number.
+constexpr std::size_t bound_usually = 128;
 
 const unsigned char* raw(std::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
@@ -62,6 +67,7 @@ std::optional<std::uint32_t> number(std::string_view text) {
 /// Unambiguous: no part holds a line end.
 std::string bound_to(const identity& of) {
   std::string text{"nestor journal"};
+  text.reserve(bound_usually);
   auto n = std::to_string(of.number);
   for (std::string_view part : {of.installation, of.sandbox, of.kind, std::string_view{n}})
     text.append("\n").append(part);
@@ -136,18 +142,19 @@ expected<key_ring> read_key_ring(std::string_view text) {
 std::string seal(std::string_view plain, const identity& of, const sealing_key& key,
                  std::span<const std::uint8_t> nonce) {
   choose_implementations();
-  wiped_string bytes(nonce_bytes + plain.size() + tag_bytes, '\0');
-  std::copy_n(nonce.begin(), nonce_bytes, raw(bytes));
+  std::string bytes(nonce_bytes + plain.size() + tag_bytes, '\0'); // never holds what is plain
+  std::copy_n(nonce.begin(), nonce_bytes, bytes.begin());
   auto with = bound_to(of);
   unsigned long long size = 0;
   key.bytes.expose([&](std::string_view k) {
-    crypto_aead_xchacha20poly1305_ietf_encrypt(raw(bytes) + nonce_bytes, &size, raw(plain), plain.size(), raw(with),
-                                               with.size(), nullptr, nonce.data(), raw(k));
+    crypto_aead_xchacha20poly1305_ietf_encrypt(reinterpret_cast<unsigned char*>(bytes.data()) + nonce_bytes, &size,
+                                               raw(plain), plain.size(), raw(with), with.size(), nullptr, nonce.data(),
+                                               raw(k));
   });
   std::string out;
   out.reserve(bytes.size() / 3 * 4 + 24);
   out.append(sealed_form).append(std::to_string(key.id)).append(".");
-  append_base64(out, bytes);
+  internal::append_as_base64(out, bytes);
   return out;
 }
 
@@ -160,19 +167,19 @@ expected<wiped_string> unseal(std::string_view sealed, const identity& of, const
     return bad(errc::journal_corrupt, what() + " is not sealed as it should be");
   sealed.remove_prefix(sealed_form.size());
   auto id = number(next_of(sealed, '.'));
-  auto bytes = from_base64(sealed);
-  if (!id || !bytes || bytes->size() < nonce_bytes + tag_bytes)
+  std::string bytes;
+  if (!id || !internal::read_base64(bytes, sealed) || bytes.size() < nonce_bytes + tag_bytes)
     return bad(errc::journal_corrupt, what() + " is not sealed as it should be");
   const auto* key = ring.find(*id);
   if (!key)
     return bad(errc::keys_refused,
                what() + " is sealed with key " + std::to_string(*id) + ", which the key ring does not hold");
-  wiped_string plain(bytes->size() - nonce_bytes - tag_bytes, '\0');
+  wiped_string plain(bytes.size() - nonce_bytes - tag_bytes, '\0');
   auto with = bound_to(of);
   unsigned long long size = 0;
   int failed = key->bytes.expose([&](std::string_view k) {
-    return crypto_aead_xchacha20poly1305_ietf_decrypt(raw(plain), &size, nullptr, raw(*bytes) + nonce_bytes,
-                                                      bytes->size() - nonce_bytes, raw(with), with.size(), raw(*bytes),
+    return crypto_aead_xchacha20poly1305_ietf_decrypt(raw(plain), &size, nullptr, raw(bytes) + nonce_bytes,
+                                                      bytes.size() - nonce_bytes, raw(with), with.size(), raw(bytes),
                                                       raw(k));
   });
   if (failed != 0)

@@ -48,6 +48,15 @@ constexpr const char* sql_close =
   "insert into sandbox (id, unwanted, ended_ms, closed) values (:id, 1, :ended, :body)"
   " on conflict (id) do update set unwanted = 1, ended_ms = excluded.ended_ms, closed = excluded.closed";
 
+constexpr const char* sql_sandbox =
+  "select s.id, s.unwanted, s.closed, a.revision, a.body from sandbox s left join actual a on a.sandbox = s.id"
+  " where s.id = :id";
+constexpr const char* sql_sandboxes =
+  "select s.id, s.unwanted, s.closed, a.revision, a.body from sandbox s left join actual a on a.sandbox = s.id"
+  " where s.id > :id order by s.id limit :most";
+constexpr const char* sql_all_wanted = "select sandbox, number, body from wanted where sandbox >= :first"
+                                       " and sandbox <= :last order by sandbox, number";
+
 constexpr std::string_view id_type_of_all = "varchar(40)";
 
 std::string spelled(std::string statement, const sql_dialect& dialect) {
@@ -92,14 +101,13 @@ journal_sql::journal_sql(connection& db, const sql_dialect& dialect)
       drop_sandbox_((db.prepare << "delete from sandbox where id = :id", use(id_, "id"))),
       wanted_((db.prepare << "select body from wanted where sandbox = :id and number = :number", into(got_),
                use(id_, "id"), use(number_, "number"))),
-      sandbox_((db.prepare << "select unwanted, closed from sandbox where id = :id", into(flag_), into(got_, is_null_),
-                use(id_, "id"))),
-      actual_((db.prepare << "select revision, body from actual where sandbox = :id", into(got_number_), into(got_),
-               use(id_, "id"))),
-      all_wanted_((db.prepare << "select number, body from wanted where sandbox = :id order by number",
-                   into(got_number_), into(got_), use(id_, "id"))),
-      ids_((db.prepare << "select id from sandbox where id > :id order by id limit :most", into(got_), use(id_, "id"),
-            use(number_, "most"))) {}
+      actual_((db.prepare << "select body from actual where sandbox = :id", into(got_), use(id_, "id"))),
+      sandbox_((db.prepare << sql_sandbox, into(got_id_), into(flag_), into(got_, no_closed_),
+                into(got_number_, no_number_), into(got_actual_, no_actual_), use(id_, "id"))),
+      sandboxes_((db.prepare << sql_sandboxes, into(got_id_), into(flag_), into(got_, no_closed_),
+                  into(got_number_, no_number_), into(got_actual_, no_actual_), use(id_, "id"), use(number_, "most"))),
+      all_wanted_((db.prepare << sql_all_wanted, into(got_id_), into(got_number_), into(got_), use(id_, "first"),
+                   use(last_, "last"))) {}
 
 bool journal_sql::changed(soci::statement& with) {
   with.execute(true);
@@ -172,34 +180,45 @@ std::optional<std::string> journal_sql::wanted_of(const std::string& id, long lo
   return wanted_.execute(true) ? std::optional{got_} : std::nullopt;
 }
 
+std::optional<std::string> journal_sql::actual_of(const std::string& id) {
+  id_ = id;
+  return actual_.execute(true) ? std::optional{got_} : std::nullopt;
+}
+
+std::vector<journal_sql::sandbox_row> journal_sql::all_of(soci::statement& with) {
+  std::vector<sandbox_row> all;
+  for (bool more = with.execute(true); more; more = with.fetch()) {
+    auto& row = all.emplace_back();
+    row.id = got_id_;
+    row.unwanted = flag_ != 0;
+    if (no_closed_ == soci::i_ok)
+      row.closed = got_;
+    if (no_actual_ == soci::i_ok)
+      row.actual = numbered{got_number_, got_actual_};
+  }
+  if (all.empty())
+    return all;
+  id_ = all.front().id, last_ = all.back().id;
+  auto at = all.begin(); // both are ordered by id
+  for (bool more = all_wanted_.execute(true); more; more = all_wanted_.fetch()) {
+    while (at != all.end() && at->id != got_id_)
+      ++at;
+    if (at == all.end())
+      break; // of nobody
+    at->wanted.push_back({got_number_, got_});
+  }
+  return all;
+}
+
 std::optional<journal_sql::sandbox_row> journal_sql::sandbox_of(const std::string& id) {
   id_ = id;
-  if (!sandbox_.execute(true))
-    return std::nullopt;
-  return sandbox_row{flag_ != 0, is_null_ == soci::i_ok ? std::optional{got_} : std::nullopt};
+  auto found = all_of(sandbox_);
+  return found.empty() ? std::nullopt : std::optional{std::move(found.front())};
 }
 
-std::optional<journal_sql::numbered> journal_sql::actual_of(const std::string& id) {
-  id_ = id;
-  if (!actual_.execute(true))
-    return std::nullopt;
-  return numbered{got_number_, got_};
-}
-
-std::vector<journal_sql::numbered> journal_sql::all_wanted_of(const std::string& id) {
-  id_ = id;
-  std::vector<numbered> all;
-  for (bool more = all_wanted_.execute(true); more; more = all_wanted_.fetch())
-    all.push_back({got_number_, got_});
-  return all;
-}
-
-std::vector<std::string> journal_sql::ids_after(const std::string& id, long long most) {
+std::vector<journal_sql::sandbox_row> journal_sql::sandboxes_after(const std::string& id, long long most) {
   id_ = id, number_ = most;
-  std::vector<std::string> all;
-  for (bool more = ids_.execute(true); more; more = ids_.fetch())
-    all.push_back(got_);
-  return all;
+  return all_of(sandboxes_);
 }
 
 long long migrate(connection& db, const sql_dialect& dialect) {

@@ -45,9 +45,10 @@ void add_option(std::string& to, std::string_view name, std::string_view value) 
 }
 
 [[noreturn]] void not_an_address() {
-  throw refusal{failed(errc::journal_unavailable,
-                       "the journal's address is not postgresql://USER@HOST:PORT/DATABASE as libpq reads it; signs such "
-                       "as @ / : in a part of it are written as %40 %2F %3A")};
+  throw refusal{
+    failed(errc::journal_unavailable,
+           "the journal's address is not postgresql://USER@HOST:PORT/DATABASE as libpq reads it; signs such "
+           "as @ / : in a part of it are written as %40 %2F %3A")};
 }
 
 parsed parse(const std::string& address) {
@@ -84,7 +85,8 @@ parsed parse(const std::string& address) {
   for (const auto& [name, value] : told_unless_said)
     if (std::ranges::find(said, name) == said.end())
       add_option(all.told, name, value);
-  add_option(all.told, "client_encoding", "UTF8"); // last: SOCI's search for its own options loses what has spaces there
+  add_option(all.told, "client_encoding",
+             "UTF8"); // last: SOCI's search for its own options loses what has spaces there
   all.shown = std::string{postgresql_scheme} + host + (port.empty() ? "" : ":" + port) + "/" + database;
   return all;
 }

@@ -31,6 +31,7 @@ concept stored_by_name = any_of<T, errc, step>;
 class writer {
 public:
   static constexpr bool reads = false;
+  writer() { out_.reserve(usual_bytes); }
 
   template <class... Ts>
   void operator()(const Ts&... xs) {
@@ -102,6 +103,7 @@ private:
       one(each);
   }
 
+  static constexpr std::size_t usual_bytes = 1'024; // growing means copying and wiping
   wiped_string out_;
 };
 
