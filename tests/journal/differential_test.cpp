@@ -90,8 +90,7 @@ void agree(std::uint64_t first_seed, std::uint64_t sequences) {
     std::vector<database> databases;
     databases.push_back({"SQLite", [&] { return folder.open(); }});
     if (server)
-      databases.push_back(
-        {"PostgreSQL", [&, where = server->fresh_schema()] { return other.open_at(where); }});
+      databases.push_back({"PostgreSQL", [&, where = server->fresh_schema()] { return other.open_at(where); }});
     for (auto& each : databases)
       each.reopen();
     // One carries many sequences, each with ids of its own: making a database costs more than a sequence.
