@@ -45,7 +45,7 @@ struct node_options {
   /// in memory, and everything ends with the process. With a durable one every sandbox that it knows is there again when
   /// the constructor returns (Unknown until it was probed), and processes of `process` outlive the node.
   std::string journal;
-  std::string keys;     ///< path of the key ring that seals it, made (mode 0600) with a new journal; empty: beside its file
+  std::string keys;     ///< path of the key ring that seals it, made (mode 0600) with a new one; empty: beside its file
   sweep_options sweeps; ///< with a durable journal; else there is nothing that a sweep could compare with
 };
 
