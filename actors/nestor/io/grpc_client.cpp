@@ -99,7 +99,7 @@ transport_error unsent(const grpc::Status& status) {
 // -- one call --------------------------------------------------------------------------------------------------------
 
 /// Everything of it after its start happens on the queue's thread, one step at a time.
-struct exchange {
+struct rpc_exchange {
   enum class phase : std::uint8_t { starting, writing, reading, finishing };
 
   grpc::ClientContext context;
@@ -192,7 +192,7 @@ struct grpc_client::state : std::enable_shared_from_this<state> {
   std::uint64_t uses = 0;
   grpc::CompletionQueue queue;
   std::mutex mutex;
-  std::unordered_set<exchange*> out; // under `mutex`
+  std::unordered_set<rpc_exchange*> out; // under `mutex`
   bool closing = false;              // under `mutex`
   std::thread thread;                // last: what it uses is there before it and after it
 
@@ -260,7 +260,7 @@ void grpc_client::state::connect(grpc_call& what, const resolved& found, instant
   if (!channel)
     return answer(std::move(done), transport_error::tls_refused);
 
-  auto made = std::make_unique<exchange>();
+  auto made = std::make_unique<rpc_exchange>();
   made->channel = channel;
   made->done = std::move(done);
   made->answer_max = options.answer_max;
@@ -317,7 +317,7 @@ void grpc_client::state::turn() {
   void* tag = nullptr;
   bool ok = false;
   while (queue.Next(&tag, &ok)) {
-    auto* at = static_cast<exchange*>(tag);
+    auto* at = static_cast<rpc_exchange*>(tag);
     std::unique_lock lock{mutex};
     bool goes_on = at->step(ok);
     if (goes_on)
@@ -326,7 +326,7 @@ void grpc_client::state::turn() {
     bool last = closing && out.empty();
     bool told = !closing;
     lock.unlock();
-    std::unique_ptr<exchange> over{at};
+    std::unique_ptr<rpc_exchange> over{at};
     if (told)
       answer(std::move(over->done), over->reply());
     over.reset();
