@@ -171,6 +171,9 @@ progress<runtime> on_named(const account& who, const provision_order& order, con
   if (!succeeded(response))
     return failure_of(who, stage::created, "looking for what the create may have left", *so_far.reply);
   auto found = json_of(*response);
+  if (sandbox_of(found).id.empty()) // whose it is was not said: nothing is proven
+    return not_understood(who, stage::created, "looking for what the create may have left",
+                          "the answer names no sandbox");
   if (bears(at(found, "labels"), order.stamp))
     return provisioned(who, order, way_from(who, errand_of(order, stage::created), so_far, sandbox_of(found).id));
   return failed(errc::provision_refused, taken ? cause + ", and is not this installation's" : cause);

@@ -189,6 +189,12 @@ TEST_CASE("daytona trap: a quota is a 400, and leaves nothing") {
   CHECK(story.why().cause.find("Total CPU limit exceeded") != std::string::npos);
 }
 
+TEST_CASE("daytona trap: half an answer about what a failed create left proves nothing") {
+  auto story =
+    provisioned({{create, error(400, "Sandbox failed to start: boom")}, {by_name, answer(200, R"({"id":")")}});
+  CHECK(story.why().code == errc::create_unknown);
+}
+
 TEST_CASE("daytona trap: a create that failed while it was held is a 400 and leaves a sandbox, which is ended") {
   auto story = provisioned({{create, error(400, "Sandbox failed to start: boom")},
                             {by_name, with("errorReason", "boom", "error")},
