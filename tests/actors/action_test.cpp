@@ -102,7 +102,7 @@ TEST_CASE("an action whose answer is lost is unknown, and never sent again", "[a
   CHECK(here.run().seen.came == verdict::ok);
 }
 
-TEST_CASE("one action runs at a time; the next one may follow at once", "[actions]") {
+TEST_CASE("one action runs at a time, the next one may follow at once", "[actions]") {
   acting_node here;
   here.ready().ends_with(0, "done");
   here.takes = 10s;

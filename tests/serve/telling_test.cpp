@@ -126,7 +126,7 @@ TEST_CASE("what a runtime prints can be read, in whole lines and without its sec
   CHECK_THAT(after["reason"].get<std::string>(), Catch::Contains("ended"));
 }
 
-TEST_CASE("the log is JSON lines that tell a sandbox's life, and the audit log who wanted it; neither tells a secret") {
+TEST_CASE("the log is JSON lines that tell a sandbox's life, the audit log tells who wanted it, and neither a secret") {
   scratch_folder scratch;
   serving_node node{scratch, "log: {format: json, level: debug}\n"};
   REQUIRE(node.port() != 0);

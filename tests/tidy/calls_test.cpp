@@ -23,7 +23,7 @@ const std::vector<homed_call> homed_calls{
   {"getenv(",
    {"actors/nestor/io/", "apps/", "tests/"},
    "only io reads the environment: for secrets that are named, and for children"},
-  {"sleep_for(", {}, "wait for the event itself"},
+  {"sleep_for(", {"actors/nestor/io/journal_store.cpp"}, "wait for the event itself"},
   {"sleep_until(", {}, "wait for the event itself"},
   {"usleep(", {}, "wait for the event itself"},
   {"nanosleep(", {}, "wait for the event itself"},

@@ -41,9 +41,9 @@ struct node_options {
   std::function<caf::actor(caf::actor_system&, home*)> observer;
   bool detailed = false;                    ///< … and of every step
   std::shared_ptr<const trace_port> traces; ///< null: nothing is traced
-  /// `sqlite://` and the path of a file, made when absent; or `postgresql://USER@HOST/DATABASE`. Empty: records are kept
-  /// in memory, and everything ends with the process. With a durable one every sandbox that it knows is there again when
-  /// the constructor returns (Unknown until it was probed), and processes of `process` outlive the node.
+  /// `sqlite://` and the path of a file, made when absent; or `postgresql://USER@HOST/DATABASE`. Empty: records are
+  /// kept in memory, and everything ends with the process. With a durable one every sandbox that it knows is there
+  /// again when the constructor returns (Unknown until it was probed), and processes of `process` outlive the node.
   std::string journal;
   std::string keys;     ///< path of the key ring that seals it, made (mode 0600) with a new one; empty: beside its file
   sweep_options sweeps; ///< with a durable journal; else there is nothing that a sweep could compare with

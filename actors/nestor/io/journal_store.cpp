@@ -177,12 +177,12 @@ std::optional<failure> journal_store::impl::regain() {
 }
 
 std::optional<failure> journal_store::impl::regain_soon() {
-  auto until = std::chrono::steady_clock::now() + regain_within;
+  auto until = steady_now() + regain_within;
   for (;;) {
     auto not_ours = regain();
-    if (!not_ours || !std::exchange(was_ours, was_ours && std::chrono::steady_clock::now() < until))
+    if (!not_ours || !std::exchange(was_ours, was_ours && steady_now() < until))
       return not_ours;
-    std::this_thread::sleep_for(regain_every);
+    std::this_thread::sleep_for(regain_every); // a server's return is no event; this thread is the journal's alone
   }
 }
 

@@ -42,8 +42,8 @@ public:
   /// every caller learns his own outcome. One outcome each, in order. Never throws.
   ///
   /// A server whose connection is lost is connected to again, for a few seconds the first time, and the batch performed
-  /// anew: what its lost commit may have stored is recognised by what is there. As long as that fails, and for ever once
-  /// another node has opened the journal, every outcome is the reason.
+  /// anew: what its lost commit may have stored is recognised by what is there. As long as that fails, and for ever
+  /// once another node has opened the journal, every outcome is the reason.
   std::vector<journal::result> perform(std::span<const journal::operation> batch);
 
 private:
