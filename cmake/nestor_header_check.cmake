@@ -1,5 +1,5 @@
 # nestor_header_check(<target>...): the target `headers_alone`, which compiles every public header of these libraries as
-# the only include of a source of its own.
+# the only include of a source of its own. One that its own .cpp includes before anything else was compiled alone there.
 function(nestor_header_check)
   add_custom_target(headers_alone)
   foreach(target IN LISTS ARGN)
@@ -13,6 +13,14 @@ function(nestor_header_check)
     file(GLOB headers RELATIVE "${root}" CONFIGURE_DEPENDS ${patterns})
     set(sources)
     foreach(header IN LISTS headers)
+      string(REGEX REPLACE "\\.hpp$" ".cpp" own "${root}/${header}")
+      set(first)
+      if(EXISTS "${own}")
+        file(STRINGS "${own}" first REGEX "^#include" LIMIT_COUNT 1)
+      endif()
+      if(first STREQUAL "#include <${header}>")
+        continue()
+      endif()
       string(REGEX REPLACE "\\.hpp$" ".cpp" source "${CMAKE_CURRENT_BINARY_DIR}/headers_alone/${header}")
       file(CONFIGURE OUTPUT "${source}" CONTENT "#include <${header}>\n#include <${header}>\n" @ONLY)
       list(APPEND sources "${source}")
