@@ -193,8 +193,8 @@ struct grpc_client::state : std::enable_shared_from_this<state> {
   grpc::CompletionQueue queue;
   std::mutex mutex;
   std::unordered_set<rpc_exchange*> out; // under `mutex`
-  bool closing = false;              // under `mutex`
-  std::thread thread;                // last: what it uses is there before it and after it
+  bool closing = false;                  // under `mutex`
+  std::thread thread;                    // last: what it uses is there before it and after it
 
   void answer(std::function<void(grpc_reply)> done, grpc_reply reply);
   void begin(grpc_call& what, std::function<void(grpc_reply)> done);
