@@ -31,18 +31,6 @@ std::string json_spec(const std::string& name) {
     .dump();
 }
 
-/// Waits, at the node, until it has that status or ends.
-std::string settle(const serving_node& node, const std::string& id, const std::string& wanted) {
-  std::uint64_t seen = 0;
-  for (;;) {
-    auto status = node.ask("GET", "/v1/sandboxes/" + id, node.token()).json().value("status", "");
-    if (status == wanted || status == "Failed" || status == "Destroyed" || status.empty())
-      return status;
-    auto page = node.ask("GET", "/v1/sandboxes/" + id + "/events?wait=10&after=" + std::to_string(seen), node.token());
-    seen = page.json().value("last_id", seen);
-  }
-}
-
 } // namespace
 
 TEST_CASE("the client verbs take a sandbox from its specification to its end") {

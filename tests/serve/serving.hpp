@@ -184,4 +184,16 @@ private:
   std::string token_;
 };
 
+/// Waits, at the node, until the sandbox has that status or ends.
+inline std::string settle(const serving_node& node, const std::string& id, const std::string& wanted) {
+  std::uint64_t seen = 0;
+  for (;;) {
+    auto status = node.ask("GET", "/v1/sandboxes/" + id, node.token()).json().value("status", "");
+    if (status == wanted || status == "Failed" || status == "Destroyed" || status.empty())
+      return status;
+    auto page = node.ask("GET", "/v1/sandboxes/" + id + "/events?wait=10&after=" + std::to_string(seen), node.token());
+    seen = page.json().value("last_id", seen);
+  }
+}
+
 } // namespace nestor::tests

@@ -27,17 +27,6 @@ std::string talking_spec(const scratch_folder& scratch, const std::string& name)
     .dump();
 }
 
-std::string settle(const serving_node& node, const std::string& id, const std::string& wanted) {
-  std::uint64_t seen = 0;
-  for (;;) {
-    auto status = node.ask("GET", "/v1/sandboxes/" + id, node.token()).json().value("status", "");
-    if (status == wanted || status == "Failed" || status == "Destroyed" || status.empty())
-      return status;
-    auto page = node.ask("GET", "/v1/sandboxes/" + id + "/events?wait=10&after=" + std::to_string(seen), node.token());
-    seen = page.json().value("last_id", seen);
-  }
-}
-
 std::vector<json> lines_of(const std::string& text) {
   std::vector<json> all;
   for (std::size_t at = 0; at < text.size();) {

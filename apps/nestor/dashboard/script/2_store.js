@@ -102,7 +102,8 @@ function want(id) {
   }
 }
 
-function stub(event) {
+/** What an event alone says of a sandbox, until it is fetched. */
+function firstHeardOf(event) {
   return {
     id: event.sandbox,
     name: null,
@@ -127,7 +128,7 @@ function stub(event) {
 /** An event says enough for lists; what is on the screen is fetched whole besides. */
 function apply(event) {
   let s = known.sandboxes.get(event.sandbox);
-  if (!s) known.sandboxes.set(event.sandbox, (s = stub(event)));
+  if (!s) known.sandboxes.set(event.sandbox, (s = firstHeardOf(event)));
   s.stale = true;
   ++s.version;
   if (event.kind === 'status') {
