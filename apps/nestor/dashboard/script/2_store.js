@@ -89,9 +89,13 @@ function want(id) {
     const [next] = wantedNow;
     wantedNow.delete(next);
     ++fetching;
+    const told = known.sandboxes.get(next)?.version;
     ask(`/v1/sandboxes/${encodeURIComponent(next)}`)
       .then(
-        s => keep(s, true),
+        s => {
+          const old = known.sandboxes.get(next)?.version !== told; // an event overtook the answer: it is asked for again
+          keep(s, true).stale = old;
+        },
         e => e.status === 404 && known.sandboxes.delete(next),
       )
       .finally(() => {

@@ -139,9 +139,9 @@ async function acted(what, s) {
   )
     return;
   try {
-    keep(await act[what](s), true);
+    await act[what](s);
     trouble('');
-    changed();
+    want(s.id); // the answer may be older than what the stream has told by now
   } catch (e) {
     trouble(e.message);
   }
