@@ -98,11 +98,16 @@ private:
   void on_providers(const request& r);
   void on_verify(const request& r);
   void on_leaks(const request& r);
+  void on_reap(const request& r);
   void on_tokens(const request& r);
   void on_create_token(const request& r);
   void on_revoke_token(const request& r);
   void on_node(const request& r, std::uint16_t status);
+  void on_confirm(const request& r);
+  void on_keys(const request& r, bool rotates);
+  void on_keys_seen(const keys_seen& seen);
   void on_metrics(const request& r);
+  void tell_metrics(const request& r, const sandbox_list& all, const sweeps_seen& sweeps);
 
   // -- events (api_desk_events.cpp)
   void on_status(const status_changed& now);
@@ -125,12 +130,16 @@ private:
   api_options options_;
   std::shared_ptr<const surroundings> around_;
   caf::actor front_;
+  caf::actor reaper_; ///< invalid without a durable journal
   api::event_ring events_;
   api::metrics counted_;
   api::replay_book replays_;
+  std::map<std::uint64_t, request> about_keys_; ///< out at the journal, by ticket
+  std::uint64_t key_tickets_ = 0;
   std::map<std::uint64_t, reader> readers_;
   std::uint64_t next_reader_ = 1;
   std::map<std::string, starting> starting_;
+  std::map<std::string, instant> intents_; ///< sandboxes of which a create or destroy is out, and since when
   bool beating_ = false;
   bool takes_new_ = true;
 };

@@ -27,7 +27,7 @@ struct life_terms {
   std::optional<milliseconds> step_timeout;
   friend bool operator==(const life_terms&, const life_terms&) = default;
 };
-life_terms terms_of(const sandbox_spec& spec, const providers::provider& provider);
+life_terms terms_of(const sandbox_spec& spec, const providers::account_source& with);
 
 /// What a SUPERVISOR is born with.
 struct life {

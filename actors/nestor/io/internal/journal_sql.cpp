@@ -15,6 +15,11 @@ constexpr const char* to_version_1[] = {
   " primary key (sandbox, number))",
 };
 
+constexpr const char* to_version_2[] = {
+  "create table replay (mark varchar(64) primary key, body varchar(64) not null, sandbox varchar(40) not null,"
+  " since_ms bigint not null)",
+};
+
 constexpr const char* sql_write =
   "insert into actual (sandbox, epoch, revision, body)"
   " select id, :epoch, :revision, :body from sandbox where id = :id and closed is null"
@@ -140,7 +145,10 @@ long long migrate(connection& db) {
   long long version = found ? std::stoll(*found) : 0;
   if (version >= schema_version)
     return version;
-  for (const auto* statement : to_version_1)
+  if (version < 1)
+    for (const auto* statement : to_version_1)
+      db << statement;
+  for (const auto* statement : to_version_2)
     db << statement;
   note_down(db, "schema_version", std::to_string(schema_version));
   return version;

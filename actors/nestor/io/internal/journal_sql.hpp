@@ -14,7 +14,7 @@ namespace nestor::io::internal {
 using connection = soci::session;
 
 /// Version of the schema that this build makes and understands.
-inline constexpr long long schema_version = 1;
+inline constexpr long long schema_version = 2;
 
 class journal_sql {
 public:
