@@ -1,7 +1,7 @@
 // The real node, killed at random instants over and over, between real clients and the real emulator's clouds, which
 // misbehave. Then everything comes to rest, and the judge's truth is compared with what the node says and what the
-// misbehave. Then everything comes to rest, and the judge tells the truth: what the node says is compared with it, and what
-// wanted, read back from the nested servers themselves.
+// clients were promised: nothing is lost, nothing is left over, nothing is there twice, and what is Ready holds what
+// was wanted, read back from the nested servers themselves.
 #include "chaos/crowd.hpp"
 #include "chaos/emulated_clouds.hpp"
 
