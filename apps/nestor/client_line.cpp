@@ -128,6 +128,25 @@ void for_revoke(CLI::App& verb, client_verb& o) {
   verb.add_option("id", o.id, "The token's id (nestor token list)")->required()->type_name("ID");
 }
 
+void for_audit(CLI::App& verb, client_verb& o) {
+  verb.add_option("--provider", o.provider, "Only this one")->type_name("NAME");
+  auto* whose = verb.add_option("--installation", o.installation, "Another one's, as in the label nestor-installation")
+                  ->type_name("ID");
+  verb.add_option("--config", o.config, "Without a node: ask the providers of this configuration")
+    ->type_name("FILE")
+    ->needs(whose);
+}
+
+void for_reap(CLI::App& verb, client_verb& o) {
+  verb.add_flag("--dry-run", o.dry_run, "Only say what would end");
+  verb.add_flag("--yes", o.yes, "Do not ask");
+  verb.add_option("--installation", o.installation, "Refuse unless the node is of this one")->type_name("ID");
+}
+
+void for_confirm(CLI::App& verb, client_verb& o) {
+  verb.add_flag("--yes", o.yes, "Do not ask");
+}
+
 void with_nothing(CLI::App&, client_verb&) {}
 
 constexpr verb_row rows[] = {
@@ -155,8 +174,15 @@ constexpr verb_row rows[] = {
    run_sandbox_pause, for_rest},
   {"sandbox", "resume", "Wakes it up", "nestor sandbox resume nst-… --wait", run_sandbox_resume, for_rest},
   {"sandbox", "delete", "Ends sandboxes", "nestor sandbox delete nst-… --wait", run_sandbox_delete, for_delete},
+  {"leak", "audit", "What the providers hold under this installation's label, and who explains it",
+   "nestor leak audit --provider e2b", run_leak_audit, for_audit},
+  {"leak", "reap", "Ends what nobody can explain", "nestor leak reap --dry-run", run_leak_reap, for_reap},
   {"node", "status", "What the node carries", "nestor node status", run_node_status, with_nothing},
   {"node", "drain", "Takes no new sandbox from now on", "nestor node drain", run_node_drain, with_nothing},
+  {"node", "confirm-restore", "The original of this journal is gone for good: sweeps may act again",
+   "nestor node confirm-restore", run_node_confirm, for_confirm},
+  {"keys", "list", "The keys that seal the journal", "nestor keys list", run_keys_list, with_nothing},
+  {"keys", "rotate", "Seals the journal with a new key, online", "nestor keys rotate", run_keys_rotate, with_nothing},
   {"token", "create", "Makes a token; its text is told this once",
    "nestor token create --tenant acme --role write --note ci", run_token_create, for_token},
   {"token", "list", "Every token but its text", "nestor token list", run_token_list, with_nothing},
@@ -166,6 +192,10 @@ constexpr verb_row rows[] = {
 const char* summary_of(std::string_view noun) {
   if (noun == "sandbox")
     return "The sandboxes of a running node";
+  if (noun == "leak")
+    return "Runtimes at the providers that nobody may know of any more";
+  if (noun == "keys")
+    return "The keys that a running node's journal is sealed with";
   return noun == "node" ? "A running node" : "Who may ask a running node";
 }
 

@@ -43,6 +43,9 @@ struct client_verb {
   std::vector<std::string> words; ///< `run`: the command
   std::string code;               ///< `python`
   std::string directory;          ///< to run either in
+  std::string provider;
+  std::string installation;
+  std::string config; ///< `leak audit` without a node: the providers' configuration
 };
 
 int run_sandbox_create(const client_verb& o);
@@ -60,8 +63,13 @@ int run_sandbox_python(const client_verb& o);
 int run_sandbox_pause(const client_verb& o);
 int run_sandbox_resume(const client_verb& o);
 int run_sandbox_delete(const client_verb& o);
+int run_leak_audit(const client_verb& o);
+int run_leak_reap(const client_verb& o);
 int run_node_status(const client_verb& o);
 int run_node_drain(const client_verb& o);
+int run_node_confirm(const client_verb& o);
+int run_keys_list(const client_verb& o);
+int run_keys_rotate(const client_verb& o);
 int run_token_create(const client_verb& o);
 int run_token_list(const client_verb& o);
 int run_token_revoke(const client_verb& o);

@@ -123,19 +123,6 @@ void define_doctor(CLI::App& app, accounts_options& o) {
   verb->footer("Example:\n  nestor doctor --config nestor.yaml");
 }
 
-void define_leak(CLI::App& app, accounts_options& o) {
-  auto* noun = app.add_subcommand("leak", "Runtimes at the providers that nobody may know of any more");
-  noun->require_subcommand(1);
-  auto* audit = noun->add_subcommand("audit", "Lists what carries an installation's label at every provider");
-  audit->add_option("--installation", o.installation, "Whose: an id as in the label nestor-installation")
-    ->required()
-    ->type_name("ID");
-  audit->add_option("--provider", o.name, "Only this one")->type_name("NAME");
-  config_option(*audit, o.config);
-  output_option(*audit, o.as);
-  noun->footer("Example:\n  nestor leak audit --installation nsi-… --config nestor.yaml");
-}
-
 /// The first argument that is no option: the verb as typed.
 std::string typed_verb(int argc, const char* const* argv) {
   for (int i = 1; i < argc; ++i)
@@ -208,8 +195,6 @@ int dispatch(const CLI::App& app, all_options& o) {
     return run_completion(app, o.completion);
   if (app.got_subcommand("doctor"))
     return run_doctor(o.accounts);
-  if (app.got_subcommand("leak"))
-    return run_leak_audit(o.accounts);
   return run_explain(o.explain);
 }
 
@@ -233,7 +218,6 @@ int run(int argc, const char* const* argv) {
   define_explain(app, o.explain);
   define_provider(app, o.accounts);
   define_doctor(app, o.accounts);
-  define_leak(app, o.accounts);
   define_completion(app, o.completion);
   define_client_verbs(app, o.client);
   auto verb = typed_verb(argc, argv);

@@ -180,8 +180,8 @@ served_node::served_node(const node_config& config, const state_folder& state, a
   desk.connections = [held = impl_.get()] { return held->server ? held->server->connections() : 0; };
   impl_->tell(config.serve, state, desk);
   impl_->node = std::make_unique<actors::node>(impl_->system, impl_->options_of_node(config, state, std::move(desk)));
-  actors::tell_from_outside(impl_->desk,
-                            actors::surroundings_known{impl_->node->shared_around(), impl_->node->front()});
+  actors::tell_from_outside(
+    impl_->desk, actors::surroundings_known{impl_->node->shared_around(), impl_->node->front(), impl_->node->reaper()});
   impl_->listen(config.serve);
 }
 

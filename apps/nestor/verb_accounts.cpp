@@ -1,5 +1,5 @@
-// `nestor provider list|verify`, `nestor doctor`, `nestor leak audit`: what is configured, where it came from, whether
-// it works and what to do when not. Knows no provider: a kind's own table says what there is to show.
+// `nestor provider list|verify`, `nestor doctor`, `nestor leak audit --config`: what is configured, where it
+// came from, whether it works and what to do when not. Knows no provider: a kind's own table says what there is.
 #include "client_show.hpp"
 #include "local_node.hpp"
 #include "spec_file.hpp"
@@ -153,7 +153,8 @@ int run_doctor(const accounts_options& o) {
   return print_checks(checks, o);
 }
 
-int run_leak_audit(const accounts_options& o) {
+/// For when there is no node any more: what a lost journal or a run that was killed left behind.
+int run_local_audit(const accounts_options& o) {
   auto config = load_config(o.config);
   if (!config)
     return usage;

@@ -1,5 +1,6 @@
 // `nestor node …` and `nestor token …`: a running node, and who may ask it.
 #include "client_show.hpp"
+#include "terminal.hpp"
 #include "verbs.hpp"
 
 #include <nestor/http/url.hpp>
@@ -22,7 +23,24 @@ int show_node(const api_answer& answer, const client_verb& o) {
   for (const auto& [word, count] : about["sandboxes"].items())
     if (count != 0)
       rows.push_back({word, count.dump()});
+  if (about["doubt"].is_string())
+    rows.push_back({"sweeps end nothing", cell(about, "doubt") + " (nestor node confirm-restore)"});
   show_table(rows);
+  return done;
+}
+
+int show_keys(const api_answer& answer, const client_verb& o) {
+  if (!answer.ok())
+    return complain(answer);
+  auto keys = answer.json();
+  if (show_whole(keys, o))
+    return done;
+  std::vector<std::vector<std::string>> rows{{"KEY", "SEALS NEW RECORDS", "RECORDS"}};
+  for (const auto& each : keys["items"])
+    rows.push_back({cell(each, "id"), each["current"].get<bool>() ? "yes" : "no", cell(each, "records")});
+  show_table(rows);
+  if (keys["rotating"].get<bool>())
+    std::cout << "rotating: " << cell(keys, "resealed") << " records are sealed anew so far\n";
   return done;
 }
 
@@ -36,6 +54,35 @@ int run_node_status(const client_verb& o) {
 int run_node_drain(const client_verb& o) {
   api_client node{o.node};
   return show_node(node.ask({http::method::post, "/v1/node/drain"}), o);
+}
+
+int run_node_confirm(const client_verb& o) {
+  api_client node{o.node};
+  auto about = node.ask({http::method::get, "/v1/node"});
+  if (!about.ok())
+    return complain(about);
+  auto shown = about.json();
+  if (shown["doubt"].is_string() && !o.yes) {
+    std::cerr
+      << "The journal: " << printable(cell(shown, "doubt"))
+      << ".\nWhat the providers hold under its label and it does not explain ends after this, also what a later "
+         "state of it or the original made (nestor leak audit lists it).\nType yes when the original is gone "
+         "for good: ";
+    std::string word;
+    if (!std::getline(std::cin, word) || word != "yes")
+      return refused;
+  }
+  return show_node(node.ask({http::method::post, "/v1/node/confirm-restore"}), o);
+}
+
+int run_keys_list(const client_verb& o) {
+  api_client node{o.node};
+  return show_keys(node.ask({http::method::get, "/v1/keys"}), o);
+}
+
+int run_keys_rotate(const client_verb& o) {
+  api_client node{o.node};
+  return show_keys(node.ask({http::method::post, "/v1/keys/rotate"}), o);
 }
 
 int run_token_create(const client_verb& o) {

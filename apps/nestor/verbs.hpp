@@ -48,7 +48,7 @@ struct bench_options {
 struct accounts_options {
   std::string config;       ///< of the node; empty: none
   std::string name;         ///< one account only; empty: all
-  std::string installation; ///< `leak audit`: whose runtimes
+  std::string installation; ///< of `leak audit` without a node: whose runtimes
   output as = output::table;
   bool colour = true;
 };
@@ -76,7 +76,7 @@ int run_bench(const bench_options& o);
 int run_provider_list(const accounts_options& o);
 int run_provider_verify(const accounts_options& o);
 int run_doctor(const accounts_options& o);
-int run_leak_audit(const accounts_options& o);
+int run_local_audit(const accounts_options& o);
 int run_version(const version_options& o);
 int run_explain(const explain_options& o);
 /// `wanted`: bash, zsh, fish or man.

@@ -103,7 +103,7 @@ TEST_CASE("a journal of a newer version is refused and left as it is") {
   filled(folder);
   { auto db = folder.open(); } // its log is written back
   auto bytes = bytes_of(folder.file());
-  auto at = bytes.find("schema_version1");
+  auto at = bytes.find("schema_version2");
   REQUIRE(at != std::string::npos);
   bytes[at + 14] = '9';
   overwrite(folder.file(), bytes);

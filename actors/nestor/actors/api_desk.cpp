@@ -40,6 +40,8 @@ caf::behavior api_desk::make_behavior() {
   return {[this](surroundings_known& known) {
             around_ = std::move(known.around);
             front_ = std::move(known.front);
+            reaper_ = std::move(known.reaper);
+            replays_.know_earlier(around_->journal->replays());
           },
           [this](api_call& call) { on_call(call); },
           [this](const status_changed& now) { on_status(now); },
@@ -59,6 +61,7 @@ caf::behavior api_desk::make_behavior() {
             if (sender_)
               sender_->go_on(*around_);
           },
+          [this](const keys_seen& seen) { on_keys_seen(seen); },
           [this](hosts_changed& changed) { options_.gate->rules.hosts = std::move(changed.hosts); }};
 }
 
@@ -109,6 +112,10 @@ void api_desk::dispatch(const request& r) {
     case endpoint::list_providers:
     case endpoint::verify_provider:
     case endpoint::list_leaks:
+    case endpoint::reap_leaks:
+    case endpoint::list_keys:
+    case endpoint::rotate_keys:
+    case endpoint::confirm_restore:
     case endpoint::list_tokens:
     case endpoint::create_token:
     case endpoint::revoke_token:
@@ -140,6 +147,10 @@ void api_desk::dispatch_node(const request& r) {
     case endpoint::list_providers: return on_providers(r);
     case endpoint::verify_provider: return on_verify(r);
     case endpoint::list_leaks: return on_leaks(r);
+    case endpoint::reap_leaks: return on_reap(r);
+    case endpoint::list_keys: return on_keys(r, false);
+    case endpoint::rotate_keys: return on_keys(r, true);
+    case endpoint::confirm_restore: return on_confirm(r);
     case endpoint::list_tokens: return on_tokens(r);
     case endpoint::create_token: return on_create_token(r);
     case endpoint::revoke_token: return on_revoke_token(r);

@@ -114,11 +114,16 @@ private:
   void on_providers(const request& r);
   void on_verify(const request& r);
   void on_leaks(const request& r);
+  void on_reap(const request& r);
   void on_tokens(const request& r);
   void on_create_token(const request& r);
   void on_revoke_token(const request& r);
   void on_node(const request& r, std::uint16_t status);
+  void on_confirm(const request& r);
+  void on_keys(const request& r, bool rotates);
+  void on_keys_seen(const keys_seen& seen);
   void on_metrics(const request& r);
+  void tell_metrics(const request& r, const sandbox_list& all, const sweeps_seen& sweeps);
 
   // -- for those who run the node (api_desk_telling.cpp)
   [[nodiscard]] bool logs(log_level level) const;
@@ -153,9 +158,12 @@ private:
   api_options options_;
   std::shared_ptr<const surroundings> around_;
   caf::actor front_;
+  caf::actor reaper_; ///< invalid without a durable journal
   api::event_ring events_;
   api::metrics counted_;
   api::replay_book replays_;
+  std::map<std::uint64_t, request> about_keys_; ///< out at the journal, by ticket
+  std::uint64_t key_tickets_ = 0;
   std::map<std::uint64_t, reader> readers_;
   std::uint64_t next_reader_ = 1;
   std::map<std::string, starting> starting_;
@@ -163,6 +171,7 @@ private:
   std::uint64_t next_load_ = 1;
   std::optional<trace_sender> sender_;
   std::uint64_t audit_failures_ = 0;
+  std::map<std::string, instant> intents_; ///< sandboxes of which a create or destroy is out, and since when
   bool beating_ = false;
   bool takes_new_ = true;
 };

@@ -57,6 +57,8 @@ void api_desk::on_status(const status_changed& seen) {
     counted_.ended(seen.word == status::failed, found == starting_.end() ? errc::internal : found->second.last);
   if (found != starting_.end() && (seen.word == status::ready || ended(seen.word)))
     starting_.erase(found);
+  if (ended(seen.word) || seen.word == status::ready)
+    intents_.erase(seen.id.text);
   add_event(std::move(e));
 }
 
@@ -76,6 +78,11 @@ void api_desk::on_step(const step_changed& seen) {
     counted_.step_done(seen.at, seen.took, seen.result == outcome::failed);
   if (auto found = starting_.find(seen.id.text); found != starting_.end() && seen.why)
     found->second.last = seen.why->code;
+  bool acts = seen.at == step::provision || seen.at == step::destroy;
+  if (acts && seen.result == outcome::running && around_)
+    intents_.try_emplace(seen.id.text, now());
+  else if (acts)
+    intents_.erase(seen.id.text);
   add_event(std::move(e));
 }
 

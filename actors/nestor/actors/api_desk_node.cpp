@@ -7,8 +7,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <array>
-#include <set>
 
 namespace nestor::actors {
 namespace {
@@ -31,6 +31,54 @@ json described(const api::token_entry& e) {
           {"role", std::string{api::name_of(e.may)}},
           {"note", e.note},
           {"created_at", to_text(e.created)}};
+}
+
+json described(const std::string& account, const leak& each) {
+  const auto& found = each.found;
+  auto time_or_null = [](const std::optional<wall_time>& at) { return at ? json(to_text(*at)) : json(); };
+  return {{"provider", account},
+          {"ref", found.what.ref},
+          {"sandbox", found.what.sandbox},
+          {"attempt", found.what.number},
+          {"state", found.what.state},
+          {"created_at", found.what.created_at},
+          {"known", found.verdict == supervision::sweep_verdict::explained && found.reason.empty()},
+          {"verdict", std::string{supervision::name_of(found.verdict)}},
+          {"reason", std::string{found.reason}},
+          {"looks", found.looks},
+          {"since", time_or_null(found.since)},
+          {"due_at", time_or_null(each.due)},
+          {"ended", each.ended},
+          {"failure", each.why ? json::parse(to_json(*each.why)) : json()}};
+}
+
+/// Counts of what it lists: never of what was hoped for.
+json report_of(const leaks_found& found) {
+  using supervision::sweep_verdict;
+  auto items = json::array();
+  auto failures = json::array();
+  std::size_t unexplained = 0;
+  std::size_t ended = 0;
+  std::size_t failed = 0;
+  for (const auto& book : found.accounts) {
+    for (const auto& each : book.items) {
+      auto verdict = each.found.verdict;
+      unexplained += verdict != sweep_verdict::explained && verdict != sweep_verdict::foreign ? 1 : 0;
+      ended += each.ended ? 1 : 0;
+      failed += each.why ? 1 : 0;
+      items.push_back(described(book.account, each));
+    }
+    if (book.why)
+      failures.push_back(json::parse(to_json(*book.why)));
+  }
+  return {{"installation", found.installation.text},
+          {"dry_run", found.dry_run},
+          {"unexplained", unexplained},
+          {"ended", ended},
+          {"failed", failed},
+          {"items", std::move(items)},
+          {"not_covered", found.not_covered},
+          {"failures", std::move(failures)}};
 }
 
 struct token_wish {
@@ -93,63 +141,33 @@ void api_desk::on_verify(const request& r) {
                         [this, r, good](account_verified& verdict) { verdict.why ? refuse(r, *verdict.why) : good(); });
 }
 
-/// One provider after the other, so that a node with many accounts does not call all of them at once.
 void api_desk::on_leaks(const request& r) {
-  struct audit {
-    std::vector<std::string> left;
-    std::set<std::string> known;
-    std::string installation;
-    json items = json::array(), not_covered = json::array(), failures = json::array();
-    std::function<void()> go_on;
-  };
-  auto held = std::make_shared<audit>();
   const auto* only = r->in.asked.find("provider");
   const auto* installation = r->in.asked.find("installation");
-  held->installation = installation ? *installation : around_->journal->installation().text;
   if (only && !providers::account_named(*around_->accounts, *only))
     return refuse(r, refusal(errc::not_found, "no provider of that name is configured"));
-  for (const auto& [title, source] : *around_->accounts) {
-    if (only && *only != title)
-      continue;
-    if (source->plain.speaks->list)
-      held->left.push_back(title);
-    else
-      held->not_covered.push_back(title);
-  }
-  held->go_on = [this, r, held] {
-    if (held->left.empty()) {
-      answer(r, api::json_answer(200, text_of({{"installation", held->installation},
-                                               {"items", held->items},
-                                               {"not_covered", held->not_covered},
-                                               {"failures", held->failures}})));
-      auto last = std::exchange(held->go_on, nullptr); // it holds itself; it goes when this returns
-      return;
-    }
-    auto title = held->left.back();
-    held->left.pop_back();
-    list_runtimes wanted{title, {held->installation}};
-    ask<runtimes_listed>(r, around_->desk, std::move(wanted), [held, title](runtimes_listed& found) {
-      for (const auto& item : found.items)
-        held->items.push_back({{"provider", title},
-                               {"ref", item.ref},
-                               {"sandbox", item.sandbox},
-                               {"attempt", item.number},
-                               {"state", item.state},
-                               {"created_at", item.created_at},
-                               {"known", held->known.contains(item.sandbox)}});
-      if (found.why)
-        held->failures.push_back(json::parse(to_json(*found.why)));
-      if (auto next = held->go_on)
-        next();
-    });
-  };
-  ask<sandbox_list>(r, front_, list_sandboxes{}, [held](sandbox_list& all) {
-    for (const auto& [id, word] : all.items)
-      if (!ended(word))
-        held->known.insert(id.text);
-    if (auto first = held->go_on)
-      first();
-  });
+  if (!reaper_)
+    return refuse(r, refusal(errc::capability_missing, "this node keeps no journal to compare with"));
+  find_leaks wish{only ? *only : std::string{}, {installation ? *installation : std::string{}}};
+  ask<leaks_found>(r, reaper_, std::move(wish),
+                   [this, r](leaks_found& found) { answer(r, api::json_answer(200, text_of(report_of(found)))); });
+}
+
+/// `installation`, when it is given, must be this node's: what carries another one's label is not ours to end.
+void api_desk::on_reap(const request& r) {
+  const auto* installation = r->in.asked.find("installation");
+  if (installation && *installation != around_->journal->installation().text)
+    return refuse(r, refusal(errc::conflict, "this node is of installation " + around_->journal->installation().text +
+                                               ", and ends nothing of another one"));
+  if (!reaper_)
+    return refuse(r, refusal(errc::capability_missing, "this node keeps no journal to compare with"));
+  auto dry = api::read_flag(r->in.asked, "dry_run");
+  if (!dry)
+    return refuse(r, dry.error());
+  if (auto doubt = around_->journal->doubt(); !doubt.empty() && !*dry)
+    return refuse(r, refusal(errc::conflict, "the journal: " + doubt + "; nestor node confirm-restore first"));
+  ask<leaks_found>(r, reaper_, reap_leaks{*dry},
+                   [this, r](leaks_found& found) { answer(r, api::json_answer(200, text_of(report_of(found)))); });
 }
 
 void api_desk::on_tokens(const request& r) {
@@ -207,33 +225,81 @@ void api_desk::on_node(const request& r, std::uint16_t status) {
       counts[std::string{word}] = 0;
     for (const auto& [id, word] : all.items)
       counts[std::string{nestor::name_of(word)}] = counts[std::string{nestor::name_of(word)}].get<std::uint64_t>() + 1;
+    auto doubt = around_->journal->doubt();
     json body{{"version", options_.version},
               {"installation", around_->journal->installation().text},
               {"accepting", takes_new_},
               {"sandboxes", std::move(counts)},
               {"events", {{"oldest", events_.oldest()}, {"latest", events_.latest()}}},
-              {"connections", options_.connections ? options_.connections() : 0}};
+              {"connections", options_.connections ? options_.connections() : 0},
+              {"doubt", doubt.empty() ? json() : json(doubt)}};
     answer(r, api::json_answer(status, text_of(body)));
   });
 }
 
+void api_desk::on_confirm(const request& r) {
+  if (!reaper_)
+    return refuse(r, refusal(errc::capability_missing, "this node keeps no journal"));
+  ask<restore_confirmed>(r, reaper_, confirm_restore{},
+                         [this, r](restore_confirmed& done) { done.why ? refuse(r, *done.why) : on_node(r, 200); });
+}
+
+void api_desk::on_keys(const request& r, bool rotates) {
+  about_keys_.emplace(++key_tickets_, r);
+  reply_to back{self_->address(), key_tickets_};
+  rotates ? around_->journal->rotate(std::move(back)) : around_->journal->look_at_keys(std::move(back));
+}
+
+void api_desk::on_keys_seen(const keys_seen& seen) {
+  auto waits = about_keys_.extract(seen.ticket);
+  if (waits.empty())
+    return;
+  const auto& r = waits.mapped();
+  if (seen.why)
+    return refuse(r, *seen.why);
+  auto items = json::array();
+  for (const auto& key : seen.keys.keys)
+    items.push_back({{"id", key.id}, {"current", key.id == seen.keys.current}, {"records", key.records}});
+  auto status = r->in.what.where->success;
+  answer(r, api::json_answer(status, text_of({{"items", std::move(items)},
+                                              {"rotating", seen.keys.resealing},
+                                              {"resealed", seen.keys.resealed}})));
+}
+
 void api_desk::on_metrics(const request& r) {
   ask<sandbox_list>(r, front_, list_sandboxes{}, [this, r](sandbox_list& all) {
-    api::gauges gauges;
-    for (const auto& [id, word] : all.items)
-      ++gauges.sandboxes[static_cast<std::size_t>(word)];
-    gauges.connections = options_.connections ? options_.connections() : 0;
-    gauges.streams = readers_.size();
-    gauges.events_kept = events_.latest() + 1 - events_.oldest();
-    gauges.takes_new = takes_new_;
-    gauges.lines_dropped = options_.lines_dropped ? options_.lines_dropped() : 0;
-    gauges.audit_failures = audit_failures_;
-    if (sender_)
-      gauges.traces = {sender_->sent(), sender_->dropped(), sender_->waiting()};
-    auto response = api::text_answer(200, counted_.text(gauges, options_.version));
-    response.headers.front().second = "text/plain; version=0.0.4; charset=utf-8";
-    answer(r, std::move(response));
+    if (!reaper_)
+      return tell_metrics(r, all, {});
+    auto kept = std::make_shared<const sandbox_list>(std::move(all));
+    ask<sweeps_seen>(r, reaper_, look_at_sweeps{},
+                     [this, r, kept](sweeps_seen& sweeps) { tell_metrics(r, *kept, sweeps); });
   });
+}
+
+void api_desk::tell_metrics(const request& r, const sandbox_list& all, const sweeps_seen& sweeps) {
+  using std::chrono::duration_cast;
+  api::gauges gauges;
+  for (const auto& [id, word] : all.items)
+    ++gauges.sandboxes[static_cast<std::size_t>(word)];
+  gauges.intents = intents_.size();
+  for (const auto& [id, since] : intents_)
+    gauges.oldest_intent = std::max(gauges.oldest_intent, duration_cast<milliseconds>(now() - since));
+  gauges.sweep_doubted = !around_->journal->doubt().empty();
+  for (const auto& each : sweeps.accounts)
+    gauges.unexplained += each.unexplained.size();
+  gauges.sweeps = {sweeps.passes, sweeps.ended, sweeps.failed, sweeps.held_back, sweeps.lists_failed};
+  gauges.leaked = duration_cast<milliseconds>(sweeps.leaked);
+  gauges.connections = options_.connections ? options_.connections() : 0;
+  gauges.streams = readers_.size();
+  gauges.events_kept = events_.latest() + 1 - events_.oldest();
+  gauges.takes_new = takes_new_;
+  gauges.lines_dropped = options_.lines_dropped ? options_.lines_dropped() : 0;
+  gauges.audit_failures = audit_failures_;
+  if (sender_)
+    gauges.traces = {sender_->sent(), sender_->dropped(), sender_->waiting()};
+  auto response = api::text_answer(200, counted_.text(gauges, options_.version));
+  response.headers.front().second = "text/plain; version=0.0.4; charset=utf-8";
+  answer(r, std::move(response));
 }
 
 } // namespace nestor::actors

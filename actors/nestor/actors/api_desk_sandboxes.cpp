@@ -78,6 +78,7 @@ void api_desk::on_create(const request& r) {
   auto key = api::only_header(asked_for, "Idempotency-Key");
   if (!key)
     return refuse(r, key.error());
+  std::shared_ptr<const journal::replay_mark> mark;
   if (*key) {
     auto scope = r->in.who.tenant + " " + std::string{r->in.what.where->name};
     auto verdict = replays_.begin(scope, **key, asked_for.body, now());
@@ -87,6 +88,12 @@ void api_desk::on_create(const request& r) {
       return answer(r, **before);
     r->replay_scope = std::move(scope);
     r->replay_key = std::string{**key};
+    mark = std::make_shared<const journal::replay_mark>(
+      api::mark_of(r->replay_scope, **key, asked_for.body, around_->journal->node_secret(), around_->clock->wall()));
+    if (auto made = replays_.earlier(*mark); made && !*made)
+      return refuse(r, made->error());
+    else if (made)
+      return answer_with_sandbox(r, **made, 202, {{"Location", "/v1/sandboxes/" + (*made)->text}});
   }
   auto spec = spec_of(r);
   if (!spec)
@@ -95,7 +102,7 @@ void api_desk::on_create(const request& r) {
   const auto* account = providers::account_named(*around_->accounts, spec->provider);
   if (auto no = api::forbidden_here(account->plain, r->in.who))
     return refuse(r, *no);
-  create_sandbox wanted{std::make_shared<const sandbox_spec>(std::move(*spec))};
+  create_sandbox wanted{std::make_shared<const sandbox_spec>(std::move(*spec)), std::move(mark)};
   ask<accepted>(r, front_, std::move(wanted), [this, r](accepted& done) { created(r, done); });
 }
 

@@ -24,6 +24,7 @@ namespace nestor::actors {
 /// Brings up one sandbox. Answered by `accepted` once what is wanted is durable.
 struct create_sandbox {
   std::shared_ptr<const sandbox_spec> spec;
+  std::shared_ptr<const journal::replay_mark> mark{}; ///< becomes durable with it; its sandbox is filled in
 };
 /// Wants another configuration of it. Answered by `accepted` once that is durable.
 struct configure_sandbox {
@@ -273,10 +274,44 @@ struct look_at_sweeps {};
 struct sweep_now {
   bool dry_run = false;
 };
+/// Lists what carries an installation's label, changes nothing and counts as no look of a sweep. Answered by
+/// `leaks_found`.
+struct find_leaks {
+  std::string account{};          ///< empty: all
+  installation_id installation{}; ///< empty: ours; of another one nothing is judged
+};
+/// Looks as often as a sweep has to, one list after the other, and ends what nobody can explain, without the cap of
+/// sweeps: somebody has seen what would go. `dry_run`: only says what that would be. Answered by `leaks_found`.
+struct reap_leaks {
+  bool dry_run = false;
+};
+struct leak {
+  supervision::sweep_finding found; ///< of an audit: the next sweep's verdict, if it sees the same
+  std::optional<wall_time> due;     ///< of what a sweep will end: when, at the earliest
+  bool ended = false;               ///< now, and its absence was observed
+  std::optional<failure> why;       ///< it should have ended and has not; tried again by the next one
+};
+struct leaks_found {
+  struct of_account {
+    std::string account;
+    std::vector<leak> items;
+    std::optional<failure> why; ///< its list failed or is partial: `items` is what there was of it, judged by nobody
+  };
+  installation_id installation;
+  std::vector<of_account> accounts;
+  std::vector<std::string> not_covered; ///< accounts whose provider cannot list what carries a label
+  bool dry_run = true;
+};
+/// The original of this journal is gone for good: what is unexplained may end from now on. Answered by
+/// `restore_confirmed`.
+struct confirm_restore {};
+struct restore_confirmed {
+  std::optional<failure> why; ///< it could not be made durable: nothing has changed
+};
 /// What the latest sweep of one account came to.
 struct account_sweep {
   std::string account;
-  wall_time at;
+  wall_time at;                                        ///< of the latest list that was whole
   std::vector<supervision::sweep_finding> unexplained; ///< without those that are in service
   std::size_t listed = 0;
   std::optional<failure> why; ///< the list failed or is partial: nothing was judged
@@ -286,6 +321,9 @@ struct sweeps_seen {
   std::uint64_t passes = 0;
   std::uint64_t ended = 0;  ///< runtimes, since the start
   std::uint64_t failed = 0; ///< ends that did not succeed; tried again by later passes
+  std::uint64_t lists_failed = 0;
+  std::uint64_t held_back = 0; ///< verdicts, since the start
+  microseconds leaked{};       ///< time of runtimes that were unexplained in two lists in a row, between these
 };
 
 // -- SUPERVISOR ↔ CONFIGURATOR --------------------------------------------------------------------
@@ -309,7 +347,8 @@ struct run_step {
 // -- the world → API DESK -------------------------------------------------------------------------
 struct surroundings_known {
   std::shared_ptr<const surroundings> around;
-  caf::actor front; ///< the SANDBOX REGISTRY
+  caf::actor front;  ///< the SANDBOX REGISTRY
+  caf::actor reaper; ///< of a node with a durable journal
 };
 /// A request that was let in.
 struct api_call {
@@ -346,6 +385,13 @@ struct wanted_loaded {
 struct records_loaded {
   std::uint64_t ticket = 0;
   std::optional<sandbox_records> found;
+};
+
+/// The key ring, and how much is sealed with which of its keys.
+struct keys_seen {
+  std::uint64_t ticket = 0;
+  journal::key_census keys;
+  std::optional<failure> why{}; ///< it could not be read, or a rotation not begun
 };
 
 /// `items` in the order of their ids; fewer than asked for: those were the last.
@@ -428,6 +474,11 @@ void dedicate(caf::actor_system_config& cfg);
   X(look_at_sweeps) \
   X(sweep_now) \
   X(sweeps_seen) \
+  X(find_leaks) \
+  X(reap_leaks) \
+  X(leaks_found) \
+  X(confirm_restore) \
+  X(restore_confirmed) \
   X(wind_down) \
   X(let_write) \
   X(run_report) \
@@ -438,6 +489,7 @@ void dedicate(caf::actor_system_config& cfg);
   X(wanted_loaded) \
   X(records_loaded) \
   X(records_listed) \
+  X(keys_seen) \
   X(recover) \
   X(recovered) \
   X(wake_at) \

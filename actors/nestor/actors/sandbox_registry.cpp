@@ -121,7 +121,7 @@ caf::result<accepted> sandbox_registry::on_create(create_sandbox& request) {
   std::array<std::uint8_t, id_entropy_bytes> bytes{};
   around_->entropy->fill(bytes);
   auto id = make_sandbox_id(bytes);
-  auto record = std::make_shared<wanted_record>(wanted_record{id, 1, std::move(request.spec)});
+  auto record = std::make_shared<wanted_record>(wanted_record{id, 1, std::move(request.spec), std::move(request.mark)});
   auto& e = sandboxes_[id];
   remember_whose(e, record->spec->tenant, record->spec->labels);
   e.name = record->spec->name;
@@ -190,7 +190,7 @@ void sandbox_registry::supervise(const sandbox_id& id, life born) {
   auto found = sandboxes_.find(id);
   auto& e = found->second;
   born.whose = e.whose;
-  born.terms = shared_terms(terms_of(*born.wanted->spec, *born.account->plain.speaks));
+  born.terms = shared_terms(terms_of(*born.wanted->spec, *born.account));
   e.supervisor = spawn<supervisor>(self_, around_, self_->address(), std::move(born));
   ++supervised_;
   self_->on_down(e.supervisor, [this, key = &found->first](const caf::error&) { on_supervisor_down(*key); });

@@ -54,6 +54,18 @@ public:
   [[nodiscard]] virtual const secret& node_secret() const = 0;
   /// How often this journal was opened before: every number that outlives a process starts above those of earlier ones.
   [[nodiscard]] virtual std::uint32_t earlier_starts() const = 0;
+  /// Idempotency keys of the last day, with the sandboxes that they made; as they were when the journal was opened.
+  [[nodiscard]] virtual std::vector<journal::replay_mark> replays() const { return {}; }
+  /// Why this may be an older state of the journal, or a copy of it: empty when nothing speaks for that, or somebody
+  /// confirmed that the original is gone.
+  [[nodiscard]] virtual std::string doubt() const { return {}; }
+  /// Takes the doubt away, durably. Answers with `journal_done`.
+  virtual void confirm(reply_to to);
+  /// Makes a new sealing key, and seals what is there with it, a few records at a time. Answers with `keys_seen` once
+  /// the key is durable; while an earlier rotation is not done, with that one's.
+  virtual void rotate(reply_to to);
+  /// Answers with `keys_seen`.
+  virtual void look_at_keys(reply_to to);
   virtual void write(actual_record record, reply_to to) = 0;
   virtual void want(wanted_record record, reply_to to) = 0;
   /// One generation of a sandbox; a generation that is no longer kept is answered empty.

@@ -19,12 +19,13 @@ namespace {
 // Their reports and PROVIDER_AUTH's are one kind of message: the numbers do not meet.
 constexpr std::uint64_t finders_begin = std::uint64_t{1} << 63U;
 
-supervision::policy policy_of(const sandbox_spec& spec, const providers::provider& provider) {
+supervision::policy policy_of(const sandbox_spec& spec, const providers::account_source& with) {
+  const auto& provider = *with.plain.speaks;
   supervision::policy p;
   p.queue_within = spec.policy.queue_within;
   p.ready_within = spec.policy.ready_within;
   p.probe_every = spec.policy.probe_every;
-  p.create_settles = provider.create_settles;
+  p.create_settles = with.create_settles.value_or(provider.create_settles);
   p.provision_within = provider.provision_within;
   p.destroy_within = provider.destroy_within;
   p.replacements = spec.policy.restarts;
@@ -48,8 +49,8 @@ bool needs_configuration(nested::purpose why) {
 
 } // namespace
 
-life_terms terms_of(const sandbox_spec& spec, const providers::provider& provider) {
-  return {policy_of(spec, provider), spec.runtime->alive_path, spec.policy.step_timeout, spec.runtime->actions,
+life_terms terms_of(const sandbox_spec& spec, const providers::account_source& with) {
+  return {policy_of(spec, with), spec.runtime->alive_path, spec.policy.step_timeout, spec.runtime->actions,
           spec.runtime->actions_port};
 }
 

@@ -29,7 +29,7 @@ struct life_terms {
   std::uint16_t actions_port = 0;
   friend bool operator==(const life_terms&, const life_terms&) = default;
 };
-life_terms terms_of(const sandbox_spec& spec, const providers::provider& provider);
+life_terms terms_of(const sandbox_spec& spec, const providers::account_source& with);
 
 /// What a SUPERVISOR is born with.
 struct life {

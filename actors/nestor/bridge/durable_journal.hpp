@@ -24,6 +24,11 @@ public:
   [[nodiscard]] std::shared_ptr<const nested::digest_key> key() const override;
   [[nodiscard]] const secret& node_secret() const override;
   [[nodiscard]] std::uint32_t earlier_starts() const override;
+  [[nodiscard]] std::vector<journal::replay_mark> replays() const override;
+  [[nodiscard]] std::string doubt() const override;
+  void confirm(actors::reply_to to) override;
+  void rotate(actors::reply_to to) override;
+  void look_at_keys(actors::reply_to to) override;
   void write(actors::actual_record record, actors::reply_to to) override;
   void want(actors::wanted_record record, actors::reply_to to) override;
   void read(const sandbox_id& sandbox, generation number, actors::reply_to to) override;

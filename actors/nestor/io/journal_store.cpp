@@ -2,10 +2,10 @@
 
 #include <nestor/io/clock.hpp>
 #include <nestor/io/entropy.hpp>
-#include <nestor/io/internal/journal_database.hpp>
+#include <nestor/io/internal/journal_store_impl.hpp>
+#include <nestor/io/internal/replay_sql.hpp>
 #include <nestor/io/key_file.hpp>
 #include <nestor/io/process_list.hpp>
-#include <nestor/journal/codec.hpp>
 
 #include <algorithm>
 #include <array>
@@ -16,95 +16,29 @@
 namespace nestor::io {
 namespace {
 
-using namespace journal;
-using internal::failed;
-using internal::journal_database;
-using internal::journal_sql;
-using internal::need;
-using internal::refusal;
-
-// Randomness of that many records is asked for at a time: the kernel's answer costs more than sealing one.
-constexpr std::size_t nonces_at_once = 128;
+// What an older state of the journal may be behind without being recognised; a witness costs two waits for the disk.
+constexpr std::chrono::seconds witness_every{1};
 // A server that is restarted is back by then; callers wait that long for their answer, once.
 constexpr std::chrono::seconds regain_within{5};
 constexpr std::chrono::milliseconds regain_every{100};
 
-time_anchor anchor() {
-  return {steady_now(), wall_now(), boot_id()};
+// Old idempotency keys are dropped once in so many new ones.
+constexpr std::size_t marks_between_sweeps = 1'000;
+
+wall_time oldest_replay() {
+  return {wall_now().ms - std::chrono::milliseconds{replay_kept_for}.count()};
+}
+
+bool writes(const operation& one) {
+  return !std::holds_alternative<op::read>(one) && !std::holds_alternative<op::load>(one) &&
+         !std::holds_alternative<op::list>(one);
 }
 
 } // namespace
 
-struct journal_store::impl {
-  std::unique_ptr<journal_database> database;
-  std::unique_ptr<journal_sql> sql; ///< null while the connection is lost
-  installation_id installation;
-  key_ring ring;
-  const sealing_key* current = nullptr;
-  secret node_secret;
-  nested::digest_key digests;
-  long long starts = 0;
-  bool was_ours = true; ///< until a lost connection could not be made again
-  time_anchor now;      ///< of the batch
-  std::array<std::uint8_t, nonce_bytes * nonces_at_once> nonces{};
-  std::size_t nonces_left = 0;
-
-  void begin_life(const journal_store_options& options);
-  std::optional<failure> regain();
-  std::optional<failure> regain_soon();
-  failure why() const;
-  std::string sealed(std::string_view plain, std::string_view of, std::string_view kind, std::uint64_t number);
-  wiped_string opened(std::string_view body, std::string_view of, std::string_view kind, std::uint64_t number);
-  sandbox_records all_of(const journal_sql::sandbox_row& row);
-  listed_sandbox listed(const journal_sql::sandbox_row& row) { return {sandbox_id{row.id}, all_of(row)}; }
-
-  // What a batch stores: sealed once, however often it is tried.
-  std::string body_of(const op::write& o) {
-    const auto& r = o.record;
-    return sealed(encode(r, now), r.sandbox.text, "actual", r.revision);
-  }
-  std::string body_of(const op::want& o) {
-    return sealed(encode(o.record), o.record.sandbox.text, "wanted", o.record.number);
-  }
-  std::string body_of(const op::close& o) { return sealed(encode(o.record), o.record.sandbox.text, "closed", 0); }
-  std::string body_of(const auto&) { return {}; }
-
-  result perform(const op::want& o, const std::string& body) {
-    const auto& r = o.record;
-    if (r.number == 1)
-      sql->know(r.sandbox.text);
-    auto oldest = static_cast<long long>(r.number) - static_cast<long long>(generations_max) + 1;
-    return {sql->want(r.sandbox.text, static_cast<long long>(r.number), body, oldest)};
-  }
-  result perform(const op::read& o, const std::string&) {
-    auto body = sql->wanted_of(o.sandbox.text, static_cast<long long>(o.number));
-    if (!body)
-      return {true};
-    return {true,
-            std::make_shared<wanted_record>(need(decode_wanted(opened(*body, o.sandbox.text, "wanted", o.number))))};
-  }
-  result perform(const op::unwant& o, const std::string&) { return {sql->unwant(o.sandbox.text)}; }
-  result perform(const op::close& o, const std::string& body) {
-    sql->close(o.record.sandbox.text, o.record.ended.ms, body);
-    return {true};
-  }
-  result perform(const op::forget& o, const std::string&) {
-    sql->forget(o.sandbox.text);
-    return {true};
-  }
-  result perform(const op::load& o, const std::string&) {
-    result got{true};
-    if (auto row = sql->sandbox_of(o.sandbox.text))
-      got.found.push_back(listed(*row));
-    return got;
-  }
-  result perform(const op::list& o, const std::string&) {
-    result got{true};
-    for (const auto& row : sql->sandboxes_after(o.after.text, static_cast<long long>(o.most)))
-      got.found.push_back(listed(row));
-    return got;
-  }
-};
+time_anchor anchor() {
+  return {steady_now(), wall_now(), boot_id()};
+}
 
 // -- opening ------------------------------------------------------------------------------------------------------
 
@@ -128,7 +62,10 @@ void journal_store::impl::begin_life(const journal_store_options& options) {
     ring = there ? std::move(*there) : need(make_key_ring(options.keys));
     internal::note_down(db, "installation", installation.text);
   }
+  keys_path = options.keys;
   current = ring.find(ring.current);
+  resealing = ring.keys.size() > 1 && internal::noted(db, "resealing") == "yes";
+  recognise();
   if (auto body = internal::noted(db, "node_secret")) {
     auto bytes = unseal(*body, {installation.text, "", "node_secret", 0}, ring);
     if (!bytes) // whatever it is: the key is not the one, or what it sealed was tampered with
@@ -140,11 +77,13 @@ void journal_store::impl::begin_life(const journal_store_options& options) {
     node_secret.expose(
       [&](std::string_view bytes) { internal::note_down(db, "node_secret", sealed(bytes, "", "node_secret", 0)); });
   }
-  digests = {current->id, derived_key(*current, installation.text, "digests")};
+  use_current_key();
   starts = std::stoll(internal::noted(db, "starts").value_or("0")) + 1;
   internal::note_down(db, "starts", std::to_string(starts));
   internal::note_down(db, "boot", boot_id());
+  replays = internal::replays_since(db, oldest_replay());
   all.commit();
+  bear_witness();
   sql = std::make_unique<journal_sql>(db, database->dialect());
 }
 
@@ -201,7 +140,10 @@ expected<std::unique_ptr<journal_store>> journal_store::open(const journal_store
 }
 
 journal_store::journal_store(std::unique_ptr<impl> made) : impl_(std::move(made)) {}
-journal_store::~journal_store() = default;
+journal_store::~journal_store() {
+  if (impl_)
+    impl_->bear_witness();
+}
 
 const installation_id& journal_store::installation() const {
   return impl_->installation;
@@ -214,6 +156,10 @@ const nested::digest_key& journal_store::digests() const {
 }
 const secret& journal_store::node_secret() const {
   return impl_->node_secret;
+}
+
+const std::vector<replay_mark>& journal_store::replays() const {
+  return impl_->replays;
 }
 
 // -- records ------------------------------------------------------------------------------------------------------
@@ -231,6 +177,14 @@ std::string journal_store::impl::sealed(std::string_view plain, std::string_view
 wiped_string journal_store::impl::opened(std::string_view body, std::string_view of, std::string_view kind,
                                          std::uint64_t number) {
   return need(unseal(body, {installation.text, of, kind, number}, ring));
+}
+
+/// Which sandbox an idempotency key has made.
+void journal_store::impl::remember(replay_mark mark, const sandbox_id& made) {
+  mark.sandbox = made;
+  internal::remember_replay(database->db, mark);
+  if (++marks % marks_between_sweeps == 0)
+    internal::forget_replays_before(database->db, oldest_replay());
 }
 
 sandbox_records journal_store::impl::all_of(const journal_sql::sandbox_row& row) {
@@ -277,6 +231,7 @@ public:
   attempt(impl& of, bool again) : of_(of), again_(again), all_(of.database->db) {}
 
   void perform(const operation& what, const std::string& body, result& into) {
+    writes_ = writes_ || writes(what);
     auto id = sandbox_of(what);
     if (id.empty() || touched_.contains(id))
       write();
@@ -297,7 +252,11 @@ public:
   }
   void commit() {
     write();
+    if (writes_)
+      of_.note_commit();
     all_.commit();
+    if (writes_)
+      of_.committed();
   }
 
 private:
@@ -317,6 +276,7 @@ private:
 
   impl& of_;
   bool again_;
+  bool writes_ = false;
   soci::transaction all_;
   std::vector<journal_sql::written> rows_;
   std::vector<result*> into_;
@@ -330,6 +290,8 @@ std::optional<failure> journal_store::tried(std::span<const operation> batch, st
     for (std::size_t i = 0; i < batch.size(); ++i)
       all.perform(batch[i], bodies[i], into[i]);
     all.commit();
+    if (impl_->now.now - impl_->witnessed >= witness_every)
+      impl_->bear_witness();
     return std::nullopt;
   } catch (...) {
     std::ranges::fill(into, result{}); // nothing of it is known to be durable

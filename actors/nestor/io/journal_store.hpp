@@ -38,6 +38,25 @@ public:
   /// 32 bytes that are the same for as long as the installation is.
   [[nodiscard]] const secret& node_secret() const;
 
+  /// Idempotency keys that were good when it was opened.
+  [[nodiscard]] const std::vector<journal::replay_mark>& replays() const;
+
+  /// Why it may be an older state of itself, or a copy; empty when nothing speaks for that, or it was confirmed.
+  [[nodiscard]] const std::string& doubt() const;
+  /// Takes the doubt away, durably. Errors: `journal_unavailable`.
+  expected<void> confirm();
+
+  /// Puts a new key into the ring, durably, and seals with it from now on; what is there follows by `reseal`. While
+  /// an earlier rotation is under way that one goes on instead. Errors: `keys_refused`, `journal_unavailable`; then
+  /// nothing has changed.
+  expected<void> rotate();
+  /// A rotation is under way, begun now or by an earlier process.
+  [[nodiscard]] bool resealing() const;
+  /// Seals the records of the next `most` sandboxes with the current key, in one transaction; after the last of them
+  /// the other keys leave the ring. Errors as for `rotate`; it can be tried again.
+  expected<void> reseal(std::size_t most);
+  [[nodiscard]] expected<journal::key_census> census();
+
   /// Performs all of them in one transaction: durable when it returns. When that fails, each in one of its own, so that
   /// every caller learns his own outcome. One outcome each, in order. Never throws.
   ///

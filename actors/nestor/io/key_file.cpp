@@ -1,5 +1,6 @@
 #include <nestor/io/key_file.hpp>
 
+#include <nestor/io/durable_file.hpp>
 #include <nestor/io/entropy.hpp>
 
 #include <fcntl.h>
@@ -7,14 +8,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <system_error>
 
 namespace nestor::io {
 namespace {
 
 constexpr std::size_t ring_bytes_max = 65'536; // a thousand keys; more is another file
-constexpr mode_t for_its_owner = 0600;
 
 failure refused(const std::string& path, const std::string& what) {
   return failure{errc::keys_refused, step::queue, path + ": " + what, 0, {}};
@@ -34,36 +33,6 @@ struct descriptor {
   descriptor(const descriptor&) = delete;
   descriptor& operator=(const descriptor&) = delete;
 };
-
-bool write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    auto written = ::write(fd, text.data(), text.size());
-    if (written < 0 && errno != EINTR)
-      return false;
-    text.remove_prefix(written > 0 ? static_cast<std::size_t>(written) : 0);
-  }
-  return ::fsync(fd) == 0;
-}
-
-/// A name in a folder is durable when the folder is.
-bool sync_folder_of(const std::string& path) {
-  auto slash = path.rfind('/');
-  auto folder = slash == std::string::npos ? std::string{"."} : path.substr(0, slash + 1);
-  descriptor at{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  return at.fd >= 0 && ::fsync(at.fd) == 0;
-}
-
-/// Written aside and moved: `flags` of the move.
-bool put(const std::string& path, const journal::key_ring& ring, unsigned flags) {
-  auto aside = path + ".new";
-  ::unlink(aside.c_str());
-  {
-    descriptor file{::open(aside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, for_its_owner)};
-    if (file.fd < 0 || !write_all(file.fd, to_text(ring)))
-      return false;
-  }
-  return ::renameat2(AT_FDCWD, aside.c_str(), AT_FDCWD, path.c_str(), flags) == 0 && sync_folder_of(path);
-}
 
 } // namespace
 
@@ -90,13 +59,13 @@ expected<journal::key_ring> make_key_ring(const std::string& path) {
   journal::key_ring ring;
   ring.keys.push_back(make_sealing_key(1));
   ring.current = 1;
-  if (!put(path, ring, RENAME_NOREPLACE))
+  if (!put_file(path, to_text(ring), put::only_anew))
     return refused_by_system(path);
   return ring;
 }
 
 expected<void> replace_key_ring(const std::string& path, const journal::key_ring& ring) {
-  if (!put(path, ring, 0))
+  if (!put_file(path, to_text(ring)))
     return refused_by_system(path);
   return {};
 }

@@ -85,6 +85,25 @@ std::string metrics::text(const gauges& now, std::string_view version) const {
   describe(out, "nestor_sandboxes", "gauge", "Sandboxes by status, ended ones until they are forgotten.");
   for (std::size_t i = 0; i < now.sandboxes.size(); ++i)
     sample(out, "nestor_sandboxes", label("status", status_names[i]), now.sandboxes[i]);
+  describe(out, "nestor_intents_open", "gauge", "Creates and destroys whose outcome at the provider is not known yet.");
+  sample(out, "nestor_intents_open", {}, now.intents);
+  describe(out, "nestor_intent_oldest_seconds", "gauge", "For how long the oldest of them has been out.");
+  sample(out, "nestor_intent_oldest_seconds", {}, static_cast<std::uint64_t>(now.oldest_intent.count() / 1'000));
+  describe(out, "nestor_leaked_runtimes", "gauge", "Runtimes in the latest lists that no record explains.");
+  sample(out, "nestor_leaked_runtimes", {}, now.unexplained);
+  describe(out, "nestor_leaked_sandbox_seconds_total", "counter",
+           "Time that unexplained runtimes have cost, added up.");
+  sample(out, "nestor_leaked_sandbox_seconds_total", {}, static_cast<std::uint64_t>(now.leaked.count() / 1'000));
+  describe(out, "nestor_sweeps_total", "counter", "Looks at what the providers hold under our label.");
+  sample(out, "nestor_sweeps_total", {}, now.sweeps.passes);
+  describe(out, "nestor_sweep_actions_total", "counter", "What sweeps did, by kind.");
+  for (const auto& [kind, count] : {std::pair{"ended", now.sweeps.ended},
+                                    {"failed", now.sweeps.failed},
+                                    {"held_back", now.sweeps.held_back},
+                                    {"list_failed", now.sweeps.lists_failed}})
+    sample(out, "nestor_sweep_actions_total", label("kind", kind), count);
+  describe(out, "nestor_journal_doubted", "gauge", "1 while the journal may be an older state of itself or a copy.");
+  sample(out, "nestor_journal_doubted", {}, now.sweep_doubted ? 1 : 0);
   describe(out, "nestor_sandbox_step_duration_seconds", "histogram", "Time that a step of a sandbox took.");
   for (std::size_t i = 0; i < steps_.size(); ++i)
     steps_[i].write(out, "nestor_sandbox_step_duration_seconds", label("step", step_names[i]));

@@ -32,6 +32,15 @@ private:
 /// What is so right now, asked when the text is made.
 struct gauges {
   std::array<std::uint64_t, static_cast<std::size_t>(status::count_)> sandboxes{};
+  std::uint64_t intents = 0;     ///< creates and destroys that are out at a provider
+  milliseconds oldest_intent{0}; ///< for how long the oldest of them has been
+  std::uint64_t unexplained = 0; ///< runtimes in the latest lists that nobody explains
+  milliseconds leaked{0};        ///< of all unexplained runtimes, added up
+  /// What sweeps did since the start.
+  struct {
+    std::uint64_t passes = 0, ended = 0, failed = 0, held_back = 0, lists_failed = 0;
+  } sweeps;
+  bool sweep_doubted = false; ///< the journal may be an older state of itself: nothing unexplained ends
   std::uint64_t connections = 0;
   std::uint64_t streams = 0;
   std::uint64_t events_kept = 0;

@@ -11,6 +11,14 @@ failure refusal(errc code, std::string cause) {
   return {code, step::queue, std::move(cause), 0, {}};
 }
 
+std::string hex(const nested::digest& d) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string text;
+  for (auto byte : d.bytes)
+    text.append({digits[byte >> 4U], digits[byte & 15U]});
+  return text;
+}
+
 } // namespace
 
 replay_book::verdict replay_book::begin(const std::string& scope, std::string_view key, std::string_view body,
@@ -40,6 +48,32 @@ void replay_book::finish(const std::string& scope, std::string_view key, http::r
 
 void replay_book::give_up(const std::string& scope, std::string_view key) {
   kept_.erase(name{scope, key});
+}
+
+void replay_book::know_earlier(std::vector<journal::replay_mark> marks) {
+  for (auto& each : marks) {
+    auto key = each.key;
+    earlier_.insert_or_assign(std::move(key), std::move(each));
+  }
+}
+
+std::optional<expected<sandbox_id>> replay_book::earlier(const journal::replay_mark& asked) const {
+  auto at = earlier_.find(asked.key);
+  if (at == earlier_.end() || at->second.since.ms + milliseconds{kept_for}.count() <= asked.since.ms)
+    return std::nullopt;
+  if (at->second.body != asked.body)
+    return expected<sandbox_id>{refusal(errc::key_reused, "the Idempotency-Key came with another body before")};
+  return expected<sandbox_id>{at->second.sandbox};
+}
+
+journal::replay_mark mark_of(const std::string& scope, std::string_view key, std::string_view body,
+                             const secret& node_secret, wall_time now) {
+  nested::digest_key with{0, node_secret};
+  wiped_string name{"idempotency key\n"};
+  name.append(scope).append("\n").append(key);
+  wiped_string content{"idempotent body\n"};
+  content.append(body);
+  return {hex(digest_of(name, with)), hex(digest_of(content, with)), {}, now};
 }
 
 /// Names that were given up stay in the order until their turn; one that came again has a later `since`.

@@ -32,11 +32,35 @@ struct actual_record {
   std::shared_ptr<const nested::delivery> holds;
 };
 
+/// How long a key of a create gives the same sandbox again.
+inline constexpr std::chrono::hours replay_kept_for{24};
+
+/// That a create came with an Idempotency-Key: which sandbox the same key gives again, for a day.
+struct replay_mark {
+  std::string key;  ///< keyed digest of tenant, route and key, in hexadecimal
+  std::string body; ///< keyed digest of the body, in hexadecimal
+  sandbox_id sandbox;
+  wall_time since;
+};
+
 /// One generation of what is wanted, secrets in it.
 struct wanted_record {
   sandbox_id sandbox;
   generation number = 1;
   std::shared_ptr<const sandbox_spec> spec;
+  std::shared_ptr<const replay_mark> mark{}; ///< of generation 1 only, durable with it; never read back with it
+};
+
+/// How many records each key of the ring seals.
+struct key_census {
+  struct row {
+    std::uint32_t id = 0;
+    std::uint64_t records = 0;
+  };
+  std::vector<row> keys;
+  std::uint32_t current = 0;
+  bool resealing = false;     ///< records are being sealed with the current key; then the other ones leave the ring
+  std::uint64_t resealed = 0; ///< by the rotation under way, or the latest, since the start
 };
 
 /// A sandbox that has ended, as it is shown until its retention is over.

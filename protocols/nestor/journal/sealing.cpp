@@ -187,6 +187,10 @@ expected<wiped_string> unseal(std::string_view sealed, const identity& of, const
   return plain;
 }
 
+std::string sealed_beginning(std::uint32_t key_id) {
+  return std::string{sealed_form} + std::to_string(key_id) + ".";
+}
+
 secret derived_key(const sealing_key& from, std::string_view installation, std::string_view use) {
   choose_implementations();
   std::string text{"nestor derived key\n"};

@@ -55,6 +55,9 @@ std::string seal(std::string_view plain, const identity& of, const sealing_key& 
 /// identity under that key.
 expected<wiped_string> unseal(std::string_view sealed, const identity& of, const key_ring& ring);
 
+/// What everything begins with that this key sealed.
+std::string sealed_beginning(std::uint32_t key_id);
+
 /// A key of its own for another use, derived one way.
 secret derived_key(const sealing_key& from, std::string_view installation, std::string_view use);
 

@@ -24,6 +24,7 @@ constexpr std::size_t accounts_max = 256;
 // What the configuration may ask of a rate and a number at a time; beyond, it is a typing error.
 constexpr double creates_per_second_max = 10'000;
 constexpr std::int64_t starting_max_max = 100'000;
+constexpr milliseconds create_settles_max{3'600'000}; // an hour: an answer that is later than that comes from nobody
 constexpr std::int64_t sandboxes_max_max = 10'000'000;
 
 constexpr std::array<std::string_view, 7> node_members{"journal", "keys",   "providers", "addresses",
@@ -32,8 +33,8 @@ constexpr std::array<std::string_view, 1> keys_members{"file"};
 constexpr std::string_view journal_expected =
   "sqlite:// and the path of a file, such as sqlite:///var/lib/nestor/journal.db, or postgresql://USER@HOST/DATABASE";
 /// What every account may be told, whatever its kind.
-constexpr std::array<std::string_view, 6> account_members{"kind",         "tenants", "creates_per_second",
-                                                          "starting_max", "ca_file", "key_hosts"};
+constexpr std::array<std::string_view, 7> account_members{
+  "kind", "tenants", "creates_per_second", "starting_max", "create_settles", "ca_file", "key_hosts"};
 
 class walk {
 public:
@@ -189,12 +190,13 @@ private:
     source->plain.speaks = speaks;
     for (const auto& field : speaks->fields)
       take(field, member(node, field.name), member_path(path, field.name), *source);
-    common(node, path, source->plain);
+    common(node, path, *source);
     finish(*source, path);
     book[name] = std::move(source);
   }
 
-  void common(const json_tree& node, const std::string& path, providers::account& into) {
+  void common(const json_tree& node, const std::string& path, account_source& source) {
+    auto& into = source.plain;
     texts(member(node, "tenants"), path + ".tenants", "a list of tenants", into.tenants);
     texts(member(node, "key_hosts"), path + ".key_hosts", "a list of host names, or endings such as .example.com",
           into.key_hosts);
@@ -202,6 +204,13 @@ private:
       into.ca_file = text(*file, path + ".ca_file", "the path of a PEM file").value_or("");
     if (auto most = whole(member(node, "starting_max"), path + ".starting_max", starting_max_max))
       into.limits.starting_max = static_cast<std::uint32_t>(*most);
+    if (const auto* settles = member(node, "create_settles")) {
+      auto value = settles->what == json_is::string ? parse_duration(settles->text) : std::nullopt;
+      if (!value || *value > create_settles_max)
+        refuse(path + ".create_settles", "a duration such as 90s, at most 1h", kind_name(*settles));
+      else
+        source.create_settles = *value;
+    }
     const auto* rate = member(node, "creates_per_second");
     if (!rate)
       return;

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,9 @@ struct account_source {
   account plain;                                                 ///< without its secrets
   std::vector<std::pair<std::string, secret_reference>> secrets; ///< by field
   std::vector<std::pair<std::string, std::string>> origins;      ///< by field: where it was set, for people
+  /// How long a create of unknown outcome is looked for before it counts as absent; nothing: as the kind has it.
+  /// Shorter only where the API's operator says so: a create that comes true later is a leak until a sweep finds it.
+  std::optional<milliseconds> create_settles{};
 };
 
 /// Ordered by name.

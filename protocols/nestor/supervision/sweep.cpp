@@ -35,19 +35,21 @@ std::string_view name_of(sweep_verdict v) {
     case sweep_verdict::suspected: return "suspected";
     case sweep_verdict::held_back: return "held_back";
     case sweep_verdict::ends: return "ends";
+    case sweep_verdict::foreign: return "foreign";
   }
   return "";
 }
 
 std::vector<sweep_finding> sweep_memory::judge(const std::vector<swept>& list, const sweep_limits& limits,
-                                               const std::function<explanation(std::string_view)>& explain) {
+                                               const std::function<explanation(std::string_view)>& explain,
+                                               wall_time now) {
   ++pass_;
   std::vector<sweep_finding> findings;
   findings.reserve(list.size());
   std::map<std::string, suspect, std::less<>> still;
   std::vector<std::pair<std::uint64_t, std::size_t>> due; // since, place in `findings`
   for (const auto& each : list) {
-    auto& finding = findings.emplace_back(sweep_finding{each, sweep_verdict::explained, {}});
+    auto& finding = findings.emplace_back(sweep_finding{each, sweep_verdict::explained, {}, 0, {}});
     if (each.sandbox.empty()) {
       finding.verdict = sweep_verdict::unlabelled;
       finding.reason = "the list does not tell whose it is";
@@ -57,14 +59,16 @@ std::vector<sweep_finding> sweep_memory::judge(const std::vector<swept>& list, c
     if (finding.reason.empty())
       continue;
     auto before = looks_.find(each.ref);
-    auto& now = still[each.ref];
-    if (now.looks == 0) { // else the list names it twice
-      now = before == looks_.end() ? suspect{0, pass_} : before->second;
-      ++now.looks;
+    auto& it = still[each.ref];
+    if (it.looks == 0) { // else the list names it twice
+      it = before == looks_.end() ? suspect{0, pass_, now} : before->second;
+      ++it.looks;
     }
     finding.verdict = sweep_verdict::suspected;
-    if (now.looks >= limits.looks)
-      due.emplace_back(now.since, findings.size() - 1);
+    finding.looks = it.looks;
+    finding.since = it.seen;
+    if (it.looks >= limits.looks)
+      due.emplace_back(it.since, findings.size() - 1);
   }
   looks_ = std::move(still);
   std::ranges::stable_sort(due);

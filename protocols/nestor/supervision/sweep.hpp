@@ -9,10 +9,12 @@
 #pragma once
 
 #include <nestor/core/ids.hpp>
+#include <nestor/core/time.hpp>
 
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +33,9 @@ struct swept {
   std::string ref;     ///< the provider's name for it
   std::string sandbox; ///< empty: the list does not tell
   attempt number = 0;  ///< 0: the list does not tell
+  /// In the provider's words, for people; empty where lists do not tell.
+  std::string state{};
+  std::string created_at{};
 };
 
 /// What is known of a sandbox that a label names.
@@ -49,7 +54,8 @@ enum class sweep_verdict : std::uint8_t {
   unlabelled,
   suspected, ///< unexplained, but not often enough yet
   held_back, ///< it would end, were it not for the cap or the dry run
-  ends
+  ends,
+  foreign ///< another installation's: never judged, never touched
 };
 std::string_view name_of(sweep_verdict v);
 
@@ -57,14 +63,18 @@ struct sweep_finding {
   swept what;
   sweep_verdict verdict{};
   std::string_view reason;
+  std::uint32_t looks = 0;          ///< lists in a row that showed it unexplained, this one included
+  std::optional<wall_time> since{}; ///< of the first of them
 };
 
 /// What one account's sweeps remember of one another.
 class sweep_memory {
 public:
-  /// A list that is whole: every page of it. Judges each of its runtimes, in its order.
+  /// A list that is whole: every page of it. Judges each of its runtimes, in its order. `now`: when it was asked for.
+  /// On a copy: what a sweep that sees the same would do.
   std::vector<sweep_finding> judge(const std::vector<swept>& list, const sweep_limits& limits,
-                                   const std::function<explanation(std::string_view sandbox)>& explain);
+                                   const std::function<explanation(std::string_view sandbox)>& explain,
+                                   wall_time now = {});
   /// A list that failed or is partial proves nothing, in either direction.
   static std::vector<sweep_finding> judge_nothing() { return {}; }
   [[nodiscard]] std::size_t suspects() const { return looks_.size(); }
@@ -73,6 +83,7 @@ private:
   struct suspect {
     std::uint32_t looks = 0;
     std::uint64_t since = 0; ///< the pass that saw it first, or last tried to end it: the oldest go first
+    wall_time seen;          ///< when it was seen first
   };
   std::map<std::string, suspect, std::less<>> looks_; ///< by ref; only of what the latest list showed
   std::uint64_t pass_ = 0;

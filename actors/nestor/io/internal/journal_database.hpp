@@ -51,6 +51,12 @@ public:
   /// What errors call it.
   [[nodiscard]] virtual const std::string& name() const = 0;
 
+  /// The file that it is in; empty: a server's.
+  [[nodiscard]] virtual std::string file() const { return {}; }
+  /// What stays the same for as long as a server goes on from its own state, and changes when it is another server or
+  /// was taken back to an earlier time; empty: not known.
+  [[nodiscard]] virtual std::string lineage() const { return {}; }
+
   connection db;
 
 protected:

@@ -17,6 +17,11 @@ constexpr const char* to_version_1[] = {
   " primary key (sandbox, number))",
 };
 
+constexpr const char* to_version_2[] = {
+  "create table replay (mark varchar(64) primary key, body varchar(64) not null, sandbox varchar(40) not null,"
+  " since_ms bigint not null)",
+};
+
 constexpr const char* write_one =
   "insert into actual (sandbox, epoch, revision, body)"
   " select id, :epoch, :revision, :body from sandbox where id = :id and closed is null"
@@ -227,10 +232,14 @@ long long migrate(connection& db, const sql_dialect& dialect) {
   long long version = found ? std::stoll(*found) : 0;
   if (version >= schema_version)
     return version;
-  for (const auto* statement : to_version_1)
+  if (version < 1) {
+    for (const auto* statement : to_version_1)
+      db << spelled(statement, dialect);
+    for (const auto* statement : dialect.after_schema)
+      db << statement;
+  }
+  for (const auto* statement : to_version_2)
     db << spelled(statement, dialect);
-  for (const auto* statement : dialect.after_schema)
-    db << statement;
   note_down(db, "schema_version", std::to_string(schema_version));
   return version;
 }

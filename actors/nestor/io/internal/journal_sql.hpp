@@ -16,7 +16,7 @@ namespace nestor::io::internal {
 using connection = soci::session;
 
 /// Version of the schema that this build makes and understands.
-inline constexpr long long schema_version = 1;
+inline constexpr long long schema_version = 2;
 
 /// All that differs between the databases. Ids are compared by their bytes in both.
 struct sql_dialect {

@@ -28,6 +28,10 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 7> told_unle
 // One of ours among all advisory locks of a database; the schema is the other half.
 constexpr const char* sql_lock = "select pg_advisory_lock(1853190003, hashtext(current_schema()))";
 
+// A cluster's identity, and how often it has left its own course: recovery to a point in time and promotion count up.
+constexpr const char* sql_lineage = "select cast(s.system_identifier as text) || '/' || cast(c.timeline_id as text)"
+                                    " from pg_control_system() s, pg_control_checkpoint() c";
+
 struct parsed {
   std::string told;     ///< for libpq
   std::string shown;    ///< for people
@@ -124,11 +128,13 @@ public:
     db << "select current_setting('synchronous_commit')", soci::into(setting);
     if (setting == "off" || setting == "local") // stronger ones are its operator's wish
       db << "set synchronous_commit = on";
+    ask_lineage();
   }
 
   bool lost() override { return raw() == nullptr || PQstatus(raw()) != CONNECTION_OK; }
   const sql_dialect& dialect() const override { return postgresql_dialect; }
   const std::string& name() const override { return is_.shown; }
+  std::string lineage() const override { return lineage_; }
 
   failure why_of(const soci::soci_error& e) const override {
     const auto* ours = dynamic_cast<const soci::postgresql_soci_error*>(&e);
@@ -162,6 +168,13 @@ private:
         soci::use(pid_, "pid"), soci::use(since_, "since");
   }
 
+  /// A user who may not ask does without.
+  void ask_lineage() {
+    try {
+      db << sql_lineage, soci::into(lineage_);
+    } catch (const soci::soci_error&) { lineage_.clear(); }
+  }
+
   /// On one line, without the password, whoever put it there.
   std::string words_of(const soci::soci_error& e) const {
     std::string text = e.get_error_message(); // `what` would show values, too
@@ -177,6 +190,7 @@ private:
   parsed is_;
   long long pid_ = 0; ///< of the server's process for our connection; 0: none yet
   std::string since_;
+  std::string lineage_;
 };
 
 } // namespace

@@ -39,6 +39,7 @@ public:
   bool lost() override { return false; } // a file is not lost: what fails, fails alone
   const sql_dialect& dialect() const override { return sqlite_dialect; }
   const std::string& name() const override { return path_; }
+  std::string file() const override { return path_; }
 
   failure why_of(const soci::soci_error& e) const override {
     const auto* ours = dynamic_cast<const soci::sqlite3_soci_error*>(&e);
