@@ -1,5 +1,6 @@
 #include <nestor/bridge/durable_journal.hpp>
 
+#include <nestor/actors/messages.hpp>
 #include <nestor/bridge/journal_answer.hpp>
 
 #include <condition_variable>

@@ -37,9 +37,9 @@ void journal_store::impl::recognise_file(const std::string& path) {
   if (known) {
     witness.commits = std::stoull(internal::noted(db, "commits").value_or("0"));
     auto before = internal::noted(db, "life_before").value_or("");
-    auto now = doubt_of({*known, before, witness.commits, witness.file, witness.machine}, seen);
-    if (!now.empty())
-      internal::note_down(db, "doubt", doubt = now);
+    auto why = doubt_of({*known, before, witness.commits, witness.file, witness.machine}, seen);
+    if (!why.empty())
+      internal::note_down(db, "doubt", doubt = why);
   }
   internal::note_down(db, "life", life);
   internal::note_down(db, "life_before", seen ? seen->life : life);
