@@ -171,8 +171,14 @@ unsigned judge::on_rest_asked(const sandbox_id& id) {
 }
 
 void judge::on_rest(const sandbox_id& id, unsigned number, bool rests) {
-  if (auto& k = of_[id]; k.rests_asked == number) // of the latest
-    k.asked_to_rest = rests;
+  auto& k = of_[id];
+  if (k.rests_asked != number) // another wish came after it
+    return;
+  k.asked_to_rest = rests;
+  const auto* records = records_.find(id);
+  if (records && !records->closed && records->actual && records->actual->kept.open &&
+      records->actual->kept.rests != rests)
+    blame("that " + told_.alias(id) + (rests ? " rests" : " is awake") + " was accepted, and is not durable");
 }
 
 void judge::on_access(const sandbox_id& id, const actors::access& granted) {

@@ -29,14 +29,15 @@ constexpr unsigned outage_at_most_ms = 400'000;
 /// lateness.
 struct control_paths {
   std::string_view kind, create, end, find;
+  unsigned proofs = 0; ///< of the key, that look like `find`
 };
 constexpr std::array control{
   control_paths{"daytona", "POST /api/sandbox$", "DELETE /api/sandbox/", "GET /api/sandbox"},
-  control_paths{"e2b", "POST /v2/sandboxes$", "DELETE /sandboxes/", "GET /v2/sandboxes"},
-  control_paths{"runloop", "POST /v1/devboxes$", "POST /v1/devboxes/*/shutdown", "GET /v1/devboxes"},
+  control_paths{"e2b", "POST /v2/sandboxes$", "DELETE /sandboxes/", "GET /v2/sandboxes", 1},
+  control_paths{"runloop", "POST /v1/devboxes$", "POST /v1/devboxes/*/shutdown", "GET /v1/devboxes", 1},
   control_paths{"modal", "POST /modal.client.ModalClient/SandboxCreate",
                 "POST /modal.client.ModalClient/SandboxTerminate", "POST /modal.client.ModalClient/SandboxList"},
-  control_paths{"remote", "POST /start", "POST /stop", "GET /sessions/"},
+  control_paths{"remote", "POST /start", "POST /stop", "GET /sessions/nst-"},
 };
 
 class draw {
@@ -87,10 +88,10 @@ void draw_outage(draw& d, scenario& s, const control_paths& paths) {
   constexpr std::array lost{"answer-lost", "answer-hangs", "cut", "truncated"};
   constexpr std::array down{"reset", "status:500", "status:503", "page:502", "truncated"};
   std::string_view begins = d.chance(80) ? paths.create : paths.end;
-  auto first = "#" + std::to_string(1 + d.spread(2));
+  auto first = "#" + std::to_string(1 + d.below(2));
   s.troubles.push_back({std::string{paths.kind}, lost[d.below(lost.size())] + ("@" + std::string{begins}) + first});
   s.troubles.push_back({std::string{paths.kind}, down[d.below(down.size())] + ("@" + std::string{paths.find}) + "#" +
-                                                   std::to_string(1 + d.spread(2)) + "x" +
+                                                   std::to_string(paths.proofs + 1 + d.below(2)) + "x" +
                                                    std::to_string(6 + d.spread(300))});
   s.calm_after = milliseconds{d.below(outage_at_most_ms)};
 }
