@@ -340,9 +340,9 @@ std::string judge::unrest() const {
 void judge::check_at_rest(const sandbox_id& id, const known& k) {
   if (k.word != status::paused || excused(k))
     return;
-  for (const auto& each : clouds_.rented(k.kind, id))
-    if (!rests(each.state))
-      blame(told_.alias(id) + " is Paused, and its runtime is " + each.state);
+  auto rented = clouds_.rented(k.kind, id); // a create that was carried out twice left two; one of them is ours
+  if (!rented.empty() && std::ranges::none_of(rented, [](const auto& each) { return rests(each.state); }))
+    blame(told_.alias(id) + " is Paused, and its runtime is " + rented.front().state);
 }
 
 /// Nothing but the node itself can have been in the way.
