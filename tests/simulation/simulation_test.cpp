@@ -67,6 +67,26 @@ TEST_CASE("a seed gives the same run again") {
   }
 }
 
+TEST_CASE("a name stays taken when the last record of an earlier one of that name was refused") {
+  scenario s;
+  s.seed = 1;
+  s.kinds = {"remote"};
+  auto at = [](int ms, act what, unsigned variant = 0) { return deed{nestor::milliseconds{ms}, what, 0, variant}; };
+  s.deeds = {at(0, act::create), at(1'000, act::destroy), at(3'000, act::create), at(6'000, act::create, 1)};
+  // The node starts again after the third deed, and closes the first sandbox once more before the fourth.
+  s.strikes.push_back({blow::after_deed, 3, nestor::milliseconds{100}, 100, 300});
+  std::size_t closes_refused = 0;
+  for (unsigned group = 1; group < 40; ++group) {
+    auto one = s;
+    one.strikes.push_back({blow::disk_refuses, group, {}, 0, 0});
+    auto came = run(one);
+    INFO(came.transcript);
+    CHECK(came.fault.empty());
+    closes_refused += came.transcript.find("close s1 - not done") != std::string::npos ? 1 : 0;
+  }
+  CHECK(closes_refused > 0);
+}
+
 TEST_CASE("every promise is kept through crashes, lies and losses") {
   promises_are_kept(1, short_run() ? 1'500 : 20'000, std::chrono::seconds{short_run() ? 60 : 280});
 }

@@ -279,8 +279,12 @@ void sandbox_registry::occupy(const entry& e) {
 }
 
 void sandbox_registry::release(const entry& e) {
-  names_.erase(unique_name(tenant_of(e), e.name));
-  addresses_.erase(e.address);
+  auto erase_one = [](std::multiset<std::string>& all, const std::string& one) {
+    if (auto at = all.find(one); at != all.end())
+      all.erase(at);
+  };
+  erase_one(names_, unique_name(tenant_of(e), e.name));
+  erase_one(addresses_, e.address);
   --alive_;
   if (auto used = per_tenant_.find(tenant_of(e)); used != per_tenant_.end() && --used->second == 0)
     per_tenant_.erase(used);
