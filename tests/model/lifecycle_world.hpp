@@ -72,6 +72,7 @@ private:
   void feed(const any_event& e);
   void perform(const any_command& c);
   void check(const state& before, const any_event& e);
+  void check_conversation(const command::start_run& run);
   void check_truth();
   void check_resumed(const state& before);
   void broken(std::string what);
@@ -139,6 +140,8 @@ private:
   bool told_ = false;            // the machine heard that its server is another one
   generation takes_away_ = 0;    // latest generation that takes something away
   bool written_ = false;         // something of ours is in the server
+  std::set<attempt> conversed_;  // runtimes that were asked for a conversation
+  std::set<attempt> started_;    // … and said that it runs
 };
 
 } // namespace nestor::supervision::model

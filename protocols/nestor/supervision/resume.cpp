@@ -25,6 +25,8 @@ void take_over(const policy& p, state& s, const memo& m, instant now) {
   if (p.lease && !s.doomed)
     s.due[static_cast<std::size_t>(timer::lease)] = now; // how much is left of it is not known
   s.observed = m.observed;
+  s.spoken = m.spoken == talk::asked ? talk::doubtful : m.spoken; // nobody knows how far it came
+  s.unspoken = m.unspoken;
   s.was_ready = m.observed != 0;
   s.update_refused = m.refused && m.wanted == s.wanted;
   bool newer = s.observed != s.wanted && !s.update_refused;
