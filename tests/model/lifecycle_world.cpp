@@ -178,7 +178,7 @@ void world::perform(const any_command& any) {
 void world::check(const state& before, const any_event& e) {
   check_truth();
   if (s_.now == phase::ready && before.now != phase::ready && before.now == phase::confirming) {
-    if (durable_confirmed_ != s_.observed || durable_confirmed_run_ != s_.run || confirmed_run_ != s_.run)
+    if (durable_confirmed_ != s_.observed || durable_confirmed_run_ != before.run || confirmed_run_ != before.run)
       broken("Ready without a durable confirmation of this run");
   }
   if (s_.now == phase::ready && before.now != phase::ready && before.now != phase::confirming &&
@@ -194,6 +194,8 @@ void world::check(const state& before, const any_event& e) {
     broken("served out of quarantine");
   if (serving(s_))
     work_inside_ = s_.number;
+  if (s_.spoken == talk::failed)
+    conversed_.erase(s_.number); // certainly not: asked for again with the next generation
   if (const auto* c = std::get_if<event::configuration_changed>(&e);
       c && c->removes && s_.wanted == c->to && before.wanted < c->to)
     takes_away_ = c->to;
@@ -396,7 +398,7 @@ void world::answer_run() {
   }
   run_owed_.reset();
   if (chance(75))
-    return feed(event::run_failed{done.number, some_failure()});
+    return feed(event::run_failed{done.number, failure_of(done)});
   feed(event::child_lost{child::configurator});
 }
 

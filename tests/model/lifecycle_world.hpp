@@ -72,7 +72,7 @@ private:
   void feed(const any_event& e);
   void perform(const any_command& c);
   void check(const state& before, const any_event& e);
-  void check_conversation(const command::start_run& run);
+  void check_conversation(const command::start_run& asked);
   void check_truth();
   void check_resumed(const state& before);
   void broken(std::string what);
@@ -93,6 +93,7 @@ private:
   void crash();
   void lose_what_was_owed();
   failure some_failure();
+  failure failure_of(const run& r);
   [[nodiscard]] std::uint32_t durable_losses_allowed() const { return losses_; }
 
   std::mt19937_64 rng_;

@@ -80,7 +80,7 @@ std::string id_in(const dialect& how, const http::response& r) {
 
 /// It may run, or nothing may have come of it: that is looked for where it can be.
 void lost(walk& w, const question& q, std::string_view what) {
-  auto code = w.talk.nameless ? errc::conversation_unknown : errc::nested_error; // not of silence: it was looked for
+  auto code = w.talk.nameless ? errc::conversation_unknown : errc::not_confirmed; // it was looked for
   ++w.talk.lost;
   w.talk.why = failure_at(q, code, what);
 }
@@ -97,6 +97,8 @@ outcome heard_look(walk& w, const dialect& how, const question& q, const http::r
     return {};
   }
   auto judged = judge(q, r, facts);
+  if (judged.is == kind::refused) // whoever may not look cannot say that there is none
+    judged.why.code = errc::conversation_unknown;
   if (judged.is != kind::good)
     return judged;
   if (id_in(how, r).empty())

@@ -42,6 +42,7 @@ void take_over(const policy& p, state& s, const memo& m, instant now) {
     s.due[static_cast<std::size_t>(timer::retry)] = never;
   } else if (s.was_ready) {
     s.dirty = s.lapsed = newer; // a push of the newer one may have begun
+    s.removing = newer;         // whether it takes something away is not on record
     s.doubted = !newer;         // or one of the same
     s.now = phase_out_of_sight(m);
     s.rests = m.rests;

@@ -152,8 +152,16 @@ TEST_CASE("a refusal says why in words of ours, and nothing of the body") {
 TEST_CASE("a server that never starts one although it says so ends the run, and not for ever") {
   auto run = drive(talk_order(), server({{std::string{start}, {answer(200, yes)}}, {look, {answer(200, "null")}}}));
   INFO(joined(run.asked));
-  CHECK(name_of(run.why().code) == name_of(errc::nested_error));
+  CHECK(name_of(run.why().code) == name_of(errc::not_confirmed));
   CHECK(starts(run) == 3);
+}
+
+TEST_CASE("a look that is refused proves nothing") {
+  auto run = drive(talk_order(), server({{std::string{start}, {http::transport_error::reset}},
+                                         {look, {answer(401, R"({"detail":"Unauthorized"})")}}}));
+  INFO(joined(run.asked));
+  CHECK(name_of(run.why().code) == name_of(errc::conversation_unknown));
+  CHECK(starts(run) == 1);
 }
 
 TEST_CASE("another server than the one that was configured is asked for nothing") {
