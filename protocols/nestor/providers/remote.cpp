@@ -1,8 +1,8 @@
 // `remote`: the runtime API (/start, /sessions, /runtime, /list, /pause, /resume, /stop). It has no labels, cannot list
 // what carries one: a runtime is found again by the session id we gave it, which names sandbox and attempt, and the
-// labels travel in its environment. Two runtimes of one session id are possible, as far as is known, and a look-up shows
-// one: before absence is said, newer services are asked for their list. The service itself makes the session key and
-// tells it.
+// labels travel in its environment. One session id may have two runtimes, as far as is known, and a look-up shows one:
+// before absence is said, newer services are asked for their list. The service itself makes the session key and tells
+// it.
 #include <nestor/providers/internal/json_answer.hpp>
 #include <nestor/providers/rest.hpp>
 #include <nestor/providers/start.hpp>
