@@ -56,7 +56,10 @@ private:
 
 std::string trouble_of(draw& d, const control_paths& paths) {
   auto table = emulator::mishap_table();
-  const auto& row = table[d.below(static_cast<unsigned>(table.size()))];
+  const auto* chosen = &table[d.below(static_cast<unsigned>(table.size()))];
+  if (chosen->kind == mishap_kind::duplicate && paths.kind == "remote") // docs/simulation.md says why not there
+    chosen = &table.front();
+  const auto& row = *chosen;
   std::string spec{row.name};
   bool late = row.kind == mishap_kind::late_effect;
   bool of_creates = late || row.kind == mishap_kind::late_listing || row.kind == mishap_kind::duplicate;

@@ -1,8 +1,8 @@
 // `remote`: the runtime API (/start, /sessions, /runtime, /list, /pause, /resume, /stop). It has no labels, cannot list
 // what carries one: a runtime is found again by the session id we gave it, which names sandbox and attempt, and the
-// labels travel in its environment. Two runtimes of one session id are possible, as far as is known, and a look-up shows
-// one: before absence is said, newer services are asked for their list. The service itself makes the session key and
-// tells it.
+// labels travel in its environment. One session id may have two runtimes, as far as is known, and a look-up shows one:
+// before absence is said, newer services are asked for their list. The service itself makes the session key and tells
+// it.
 #include <nestor/providers/internal/json_answer.hpp>
 #include <nestor/providers/rest.hpp>
 #include <nestor/providers/start.hpp>
@@ -226,29 +226,29 @@ bool stopped(const json& answer) { // for good
   return text_at(answer, "status") == "stopped";
 }
 
-/// What the answer at `at_found` or `at_listed` tells of that name: a runtime, or that there is none, or what to ask.
-progress<json> told_of(const account& who, const labels& stamp, const heard& so_far) {
+/// What the answer at `at_found` or `at_listed` tells of that name: a runtime as the service describes it, or none.
+progress<std::optional<json>> told_of(const account& who, const labels& stamp, const heard& so_far) {
   constexpr std::string_view doing = "looking for a runtime";
   const auto* response = response_of(*so_far.reply);
   if (so_far.at == at_found && has_status(response, not_found))
     return everything(who);
   if (so_far.at == at_listed && has_no_list(*so_far.reply))
-    return json{};
+    return std::optional<json>{};
   if (!succeeded(response))
     return failure_of(who, stage::looking, doing, *so_far.reply);
   auto answer = json_of(*response);
   if (so_far.at == at_found) {
     if (stopped(answer))
       return everything(who);
-    return answer;
+    return std::optional{std::move(answer)};
   }
   const auto& all = internal::at(answer, "runtimes");
   if (!all.is_array())
     return not_understood(who, stage::looking, doing, "the list lacks its runtimes");
   for (const auto& each : all)
     if (text_at(each, "session_id") == name_of(stamp) && !stopped(each))
-      return each;
-  return json{};
+      return std::optional{each};
+  return std::optional<json>{};
 }
 
 progress<sighting> observe(const account& who, const provision_order& order, const heard& so_far) {
@@ -261,17 +261,17 @@ progress<sighting> observe(const account& who, const provision_order& order, con
     return failure_of(who, stage::looking, "resuming a runtime", *so_far.reply);
   }
   auto told = told_of(who, order.stamp, so_far);
-  const auto* found = std::get_if<json>(&told);
+  const auto* found = std::get_if<std::optional<json>>(&told);
   if (auto* question = std::get_if<ask>(&told))
     return std::move(*question);
   if (!found)
     return std::get<failure>(std::move(told));
-  if (found->is_null())
+  if (!found->has_value())
     return sighting{absent{}};
-  auto r = runtime_of(who, *found);
+  auto r = runtime_of(who, **found);
   if (!r)
     return not_understood(who, stage::looking, doing, "the answer lacks runtime_id or url");
-  if (text_at(*found, "status") == "paused")
+  if (text_at(**found, "status") == "paused")
     return ask{about(who, "resume", r->ref), milliseconds{0}, at_resumed, pack(*r)};
   return sighting{std::move(*r)};
 }
@@ -280,15 +280,15 @@ progress<sighting> twin(const account& who, const labels& stamp, const heard& so
   if (!so_far.reply)
     return by_name(who, stamp);
   auto told = told_of(who, stamp, so_far);
-  const auto* found = std::get_if<json>(&told);
+  const auto* found = std::get_if<std::optional<json>>(&told);
   if (auto* question = std::get_if<ask>(&told))
     return std::move(*question);
   if (!found)
     return std::get<failure>(std::move(told));
-  if (found->is_null())
+  if (!found->has_value())
     return sighting{absent{}};
   runtime other;
-  other.ref = text_at(*found, "runtime_id");
+  other.ref = text_at(**found, "runtime_id");
   if (other.ref.empty())
     return not_understood(who, stage::looking, "looking for another runtime of the same name",
                           "the answer lacks runtime_id");

@@ -124,8 +124,10 @@ TEST_CASE("remote two runtimes of one session: the look-up shows one, the list t
   CHECK(is_absent(twin({replied(404), list_of(ours, "stopped")})));
   for (auto none : {replied(404), replied(405), replied(501), broke(http::transport_error::too_large)})
     CHECK(is_absent(twin({replied(404), none})));
-  for (auto unclear : {replied(500), replied(200, "<html>"), broke(http::transport_error::reset)})
+  for (auto unclear : {replied(500), replied(200, "<html>"), broke(http::transport_error::reset)}) {
     CHECK(twin({replied(404), unclear}).why());
+    CHECK(twin({unclear}).why());
+  }
   auto looked_for = converse(remote().observe, account_of(remote()), order_for(remote()),
                              in_turn({replied(404), list_of(ours, "paused"), replied(200)}));
   REQUIRE(looked_for.result());
