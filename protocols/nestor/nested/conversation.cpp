@@ -122,14 +122,15 @@ std::string_view reason_in(const http::response& r) {
 }
 
 outcome heard_start(walk& w, const dialect& how, const question& q, const http::response& r) {
-  constexpr std::uint16_t bad = 400, unauthorized = 401, not_valid = 422;
+  constexpr std::uint16_t bad = 400, unauthorized = 401, not_found = 404, not_valid = 422;
   auto refused = [&](errc code, std::string_view what) {
     return outcome{kind::refused, false, failure_at(q, code, what, r.status)};
   };
   if (r.status == not_valid && how.conversations.id_may_be_refused && !w.talk.named && !w.talk.nameless) {
-    if (w.order->asked_before || w.talk.lost != 0)
+    if (w.order->asked_before) // perhaps as far as without an id
       return refused(errc::conversation_unknown, "it was asked for before, and goes by an id of the server's own");
     w.talk.nameless = true;
+    w.talk.lost = 0; // all of this run named an id: they were refused, too
     return {};
   }
   auto facts = facts_of(r);
@@ -137,6 +138,8 @@ outcome heard_start(walk& w, const dialect& how, const question& q, const http::
     return refused(errc::configuration_refused, reason);
   if (r.status == unauthorized && facts.body == answer_facts::shape::other_json)
     return refused(errc::configuration_refused, "its repository is out of reach of the git providers that are set");
+  if (r.status == not_found && facts.detail)
+    return refused(errc::configuration_refused, "what it names is not on this server: an agent profile?");
   auto judged = judge(q, r, facts);
   auto id = judged.is == kind::good ? id_in(how, r) : std::string{};
   if (judged.is == kind::good && id.empty()) {

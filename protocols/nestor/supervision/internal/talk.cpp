@@ -26,7 +26,7 @@ void turn::spoken() {
 /// What may still have come of it is looked for, without limit; a refusal is the last word.
 void turn::unspoken(const failure& why) {
   s.unspoken = why.code;
-  if (unanswered(why) || helps(why) == rung::retry_step)
+  if (why.at == step::alive || unanswered(why) || helps(why) == rung::retry_step)
     return converse_later();
   s.spoken = why.code == errc::conversation_unknown ? talk::unknown : talk::failed;
   s.tries = 0;
