@@ -13,6 +13,11 @@ bool resting(status word) {
   return word == status::ready || word == status::paused || word == status::quarantined;
 }
 
+/// In the words of any provider that can keep a runtime for no or little money.
+bool rests(std::string_view state) {
+  return state == "paused" || state == "stopped" || state == "suspended";
+}
+
 bool ends_something(std::string_view line) {
   if (line.find("/api/secrets") != std::string_view::npos || line.find("/api/settings") != std::string_view::npos)
     return false; // of a nested server
@@ -55,6 +60,8 @@ void judge::on_status(const actors::status_changed& now) {
   auto& k = of_[now.id];
   k.word = now.word;
   k.word_since = time_.now();
+  if (ended(now.word))
+    return check_over(now.id, now.word);
   if (now.word != status::ready)
     return;
   if (now.fence < k.fence)
@@ -83,6 +90,13 @@ void judge::on_step(const actors::step_changed& now) {
 void judge::on_crash() {
   for (auto& [id, k] : of_)
     k.word = status::unknown;
+}
+
+/// That it is over is durable before it is said.
+void judge::check_over(const sandbox_id& id, status word) {
+  const auto* records = records_.find(id);
+  if (records && !records->closed && records->actual && records->actual->kept.open)
+    blame(told_.alias(id) + " is said to be " + std::string{name_of(word)} + ", and its runtime is on record as open");
 }
 
 /// What the world is told is durable, and true.
@@ -148,6 +162,23 @@ void judge::on_unwanted(const sandbox_id& id) {
   const auto* records = records_.find(id);
   if (records && !records->closed && !records->unwanted)
     blame("the end of " + told_.alias(id) + " was promised, and is not durable");
+}
+
+unsigned judge::on_rest_asked(const sandbox_id& id) {
+  auto& k = of_[id];
+  k.asked_to_rest.reset();
+  return ++k.rests_asked;
+}
+
+void judge::on_rest(const sandbox_id& id, unsigned number, bool rests) {
+  auto& k = of_[id];
+  if (k.rests_asked != number) // another wish came after it
+    return;
+  k.asked_to_rest = rests;
+  const auto* records = records_.find(id);
+  if (records && !records->closed && records->actual && records->actual->kept.open &&
+      records->actual->kept.rests != rests)
+    blame("that " + told_.alias(id) + (rests ? " rests" : " is awake") + " was accepted, and is not durable");
 }
 
 void judge::on_access(const sandbox_id& id, const actors::access& granted) {
@@ -227,6 +258,7 @@ void judge::world_moved() {
         else
           told_.say("cloud",
                     key + " of " + told_.alias(r->sandbox) + " is there, attempt " + std::to_string(r->number));
+        of_[r->sandbox].seen.insert(r->number);
         check_runtime(*r);
         now.emplace(std::move(key), std::move(*r));
       }
@@ -246,6 +278,10 @@ void judge::check_end_of(const runtime& r) {
 }
 
 void judge::on_change(std::string_view line, std::string_view body) {
+  bool inside = line.find("/runtimes/") != std::string_view::npos;
+  bool control = line.starts_with('/') || line.find(" api.") != std::string_view::npos;
+  if (control && !inside && body.find(tests::canary_mark) != std::string_view::npos)
+    blame("a secret is sent to a control plane: " + std::string{line});
   if (!ends_something(line))
     return;
   auto about = [&](const std::string& key) { // a kind and a ref
@@ -300,13 +336,38 @@ std::string judge::unrest() const {
   return {};
 }
 
+/// What rests costs little, and is what a client asked for.
+void judge::check_at_rest(const sandbox_id& id, const known& k) {
+  if (k.word != status::paused || excused(k))
+    return;
+  auto rented = clouds_.rented(k.kind, id); // a create that was carried out twice left two; one of them is ours
+  if (!rented.empty() && std::ranges::none_of(rented, [](const auto& each) { return rests(each.state); }))
+    blame(told_.alias(id) + " is Paused, and its runtime is " + rented.front().state);
+}
+
+/// Nothing but the node itself can have been in the way.
+void judge::check_fair_weather(const sandbox_id& id, const known& k) {
+  if (!scenario_.troubles.empty() || k.died || records_.unwanted.contains(id))
+    return;
+  if (ended(k.word) && !k.was_ready && !scenario_.strikes.empty())
+    return; // some providers keep a create that a crash left in doubt open for longer than a sandbox may start
+  if (k.seen.size() > 1)
+    return blame(told_.alias(id) + " was given another runtime, and nothing was wrong with the first");
+  if (k.word != status::ready && k.word != status::paused)
+    return blame(told_.alias(id) + " is " + std::string{name_of(k.word)} + ", and no provider did anything wrong");
+  if (k.asked_to_rest && *k.asked_to_rest != (k.word == status::paused))
+    blame(told_.alias(id) + " is " + std::string{name_of(k.word)} + ", and something else was accepted last");
+}
+
 void judge::check_as_wanted() {
   for (auto& [id, k] : of_) {
     const auto* records = records_.find(id);
     if (k.promised && !records)
       blame(told_.alias(id) + " was promised, and is in no record");
-    if (!records)
+    if (!records || (records->wanted.empty() && !records->closed))
       continue;
+    check_fair_weather(id, k);
+    check_at_rest(id, k);
     if (records->closed) {
       if (k.was_ready && !records_.unwanted.contains(id) && !excused(k))
         blame(told_.alias(id) + " was in service and has ended, and nobody wanted that");

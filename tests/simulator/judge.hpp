@@ -38,11 +38,15 @@ public:
   void on_created(const actors::accepted& answer, const std::string& name);
   void on_configured(const actors::accepted& answer);
   void on_unwanted(const sandbox_id& id);
+  /// Until that is accepted, nobody knows what counts. Gives the wish its number.
+  unsigned on_rest_asked(const sandbox_id& id);
+  void on_rest(const sandbox_id& id, unsigned number, bool rests);
   void on_access(const sandbox_id& id, const actors::access& granted);
 
   // -- what the world does
   void on_wanted(const journal::wanted_record& record);
   void on_change(std::string_view line, std::string_view body);
+  void on_crowd(std::string_view line) { blame("two requests at a time are inside one runtime: " + std::string{line}); }
   /// Somebody else changed what some server holds.
   void on_tampered() { tampered_ = time_.now(); }
   void on_empties(const sandbox_id& id) { of_[id].tampered = time_.now(); }
@@ -68,6 +72,9 @@ private:
     incarnation fence = 0;
     generation served = 0;
     std::optional<instant> end_promised;
+    std::set<attempt> seen;            ///< of its runtimes
+    std::optional<bool> asked_to_rest; ///< and that was accepted, last
+    unsigned rests_asked = 0;
     bool promised = false, was_ready = false, died = false;
   };
   struct runtime {
@@ -79,6 +86,9 @@ private:
   [[nodiscard]] bool excused(const known& k) const;
   void check_served(const sandbox_id& id, const known& k, generation served, std::string_view when);
   [[nodiscard]] std::string difference_of(const sandbox_id& id, const known& k, generation served) const;
+  void check_over(const sandbox_id& id, status word);
+  void check_at_rest(const sandbox_id& id, const known& k);
+  void check_fair_weather(const sandbox_id& id, const known& k);
   void check_runtime(const runtime& r);
   void check_end_of(const runtime& r);
   std::optional<runtime> read(const std::string& kind, const emulator::rented& r) const;

@@ -22,6 +22,7 @@ struct asked_for {
   std::uint64_t seed = 0;
   double seconds = 0;
   bool transcript = false;
+  bool brief = false;
   bool list_planted = false;
   std::string planted;
 };
@@ -57,6 +58,9 @@ int run_many(const asked_for& what, const planted* broken) {
   auto seed = what.from;
   for (; seed < what.from + what.seeds; ++seed) {
     auto came = run(scenario_of(seed), broken);
+    if (!came.fault.empty() && what.brief)
+      return std::printf("seed %llu breaks a promise: %s\n", static_cast<unsigned long long>(seed), came.fault.c_str()),
+             1;
     if (!came.fault.empty())
       return show(seed, broken);
     ready += came.became_ready;
@@ -87,6 +91,7 @@ int main(int argc, char** argv) {
   app.add_option("--seed", what.seed, "this one only");
   app.add_option("--seconds", what.seconds, "begin no other seed after that time; 0: no limit");
   app.add_flag("--transcript", what.transcript, "with --seed: everything that happens");
+  app.add_flag("--brief", what.brief, "says only which seed breaks what, and ends");
   app.add_option("--planted", what.planted, "with that bug planted; --planted-list names them");
   app.add_flag("--planted-list", what.list_planted, "the bugs that can be planted");
   CLI11_PARSE(app, argc, argv);

@@ -33,6 +33,25 @@ progress<absent> gone_when_asked(const account& who, const runtime& what, const 
   return real(who).destroy(who, what, so_far);
 }
 
+progress<sighting> unseen_when_it_fails(const account& who, const provision_order& order, const heard& so_far) {
+  auto came = real(who).observe(who, order, so_far);
+  return std::holds_alternative<failure>(came) ? progress<sighting>{absent{}} : std::move(came);
+}
+
+/// What the first page does not show is not there.
+progress<sighting> seen_on_the_first_page(const account& who, const provision_order& order, const heard& so_far) {
+  auto came = real(who).observe(who, order, so_far);
+  return so_far.reply && std::holds_alternative<ask>(came) ? progress<sighting>{absent{}} : std::move(came);
+}
+
+progress<paused> paused_unasked(const account&, const runtime&, const heard&) {
+  return paused{};
+}
+
+progress<runtime> awake_unasked(const account&, const runtime& what, const heard&) {
+  return what;
+}
+
 progress<runtime> refused_when_it_fails(const account& who, const provision_order& order, const heard& so_far) {
   auto came = real(who).provision(who, order, so_far);
   if (auto* why = std::get_if<failure>(&came))
@@ -110,6 +129,9 @@ std::vector<planted> bugs_of_journals() {
     journal_bug("forgets-an-end", "an end is promised, and never written", forgets_the_end),
     journal_bug("intent-after-act", "the create goes out before its intent is written", lags_behind<note::intent>),
     journal_bug("ready-before-commit", "it is Ready before that is written", lags_behind<note::confirmed>),
+    journal_bug("over-before-commit", "it is said to be over before that is written", lags_behind<note::closed>),
+    journal_bug("rests-before-commit", "it is paused before that is written", lags_behind<note::pausing>),
+    journal_bug("another-node-secret", "every start derives session keys from something else", another_secret),
     journal_bug("deletes-before-destroy", "the record goes before the runtime does", deletes_first),
     journal_bug("reads-an-older-generation", "what is pushed is what was wanted before", reads_older),
     journal_bug("another-installation", "every start calls itself by another name", another_installation),
@@ -123,6 +145,14 @@ std::vector<planted> bugs_of_providers() {
   return {
     provider_bug("believes-at-once", "an empty look-up proves absence at once",
                  [](provider& p) { p.create_settles = milliseconds{0}; }),
+    provider_bug("believes-a-failed-look-up", "a look-up that fails counts as one that finds nothing",
+                 [](provider& p) { p.observe = unseen_when_it_fails; }),
+    provider_bug("trusts-a-partial-list", "what the first page does not show is not there",
+                 [](provider& p) { p.observe = seen_on_the_first_page; }),
+    provider_bug("never-pauses", "it is said to be paused, and nothing was asked",
+                 [](provider& p) { p.pause = p.pause ? paused_unasked : nullptr; }),
+    provider_bug("never-resumes", "it is said to be awake, and nothing was asked",
+                 [](provider& p) { p.resume = p.resume ? awake_unasked : nullptr; }),
     provider_bug("a-failed-destroy-is-absence", "a destroy that failed counts as done",
                  [](provider& p) { p.destroy = gone_when_it_fails; }),
     provider_bug("never-destroys", "absence is reported, and nothing was asked",

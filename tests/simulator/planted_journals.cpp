@@ -127,6 +127,16 @@ private:
   installation_id id_;
 };
 
+class of_another_secret final : public forwarding {
+public:
+  of_another_secret(std::shared_ptr<port> inner, disk& records)
+      : forwarding(std::move(inner), records), secret_(std::string(32, static_cast<char>('a' + records.starts % 26))) {}
+  [[nodiscard]] const secret& node_secret() const override { return secret_; }
+
+private:
+  secret secret_;
+};
+
 template <void (*spoil)(std::vector<journal::listed_sandbox>&)>
 class listing_wrong final : public forwarding {
 public:
@@ -173,6 +183,8 @@ std::shared_ptr<port> lags_behind(std::shared_ptr<port> inner, disk& records) {
 }
 template std::shared_ptr<port> lags_behind<supervision::note::intent>(std::shared_ptr<port>, disk&);
 template std::shared_ptr<port> lags_behind<supervision::note::confirmed>(std::shared_ptr<port>, disk&);
+template std::shared_ptr<port> lags_behind<supervision::note::pausing>(std::shared_ptr<port>, disk&);
+template std::shared_ptr<port> lags_behind<supervision::note::closed>(std::shared_ptr<port>, disk&);
 
 std::shared_ptr<port> forgets_the_end(std::shared_ptr<port> inner, disk& records) {
   return make<forgetting_ends>(std::move(inner), records);
@@ -185,6 +197,9 @@ std::shared_ptr<port> reads_older(std::shared_ptr<port> inner, disk& records) {
 }
 std::shared_ptr<port> another_installation(std::shared_ptr<port> inner, disk& records) {
   return make<elsewhere>(std::move(inner), records);
+}
+std::shared_ptr<port> another_secret(std::shared_ptr<port> inner, disk& records) {
+  return make<of_another_secret>(std::move(inner), records);
 }
 std::shared_ptr<port> lists_no_ends(std::shared_ptr<port> inner, disk& records) {
   return make<listing_wrong<no_ends>>(std::move(inner), records);

@@ -20,6 +20,7 @@ std::shared_ptr<actors::journal_port> forgets_the_end(std::shared_ptr<actors::jo
 std::shared_ptr<actors::journal_port> deletes_first(std::shared_ptr<actors::journal_port> inner, disk& records);
 std::shared_ptr<actors::journal_port> reads_older(std::shared_ptr<actors::journal_port> inner, disk& records);
 std::shared_ptr<actors::journal_port> another_installation(std::shared_ptr<actors::journal_port> inner, disk& records);
+std::shared_ptr<actors::journal_port> another_secret(std::shared_ptr<actors::journal_port> inner, disk& records);
 std::shared_ptr<actors::journal_port> lists_no_ends(std::shared_ptr<actors::journal_port> inner, disk& records);
 std::shared_ptr<actors::journal_port> lists_all_but_one(std::shared_ptr<actors::journal_port> inner, disk& records);
 std::shared_ptr<actors::journal_port> lists_no_intents(std::shared_ptr<actors::journal_port> inner, disk& records);

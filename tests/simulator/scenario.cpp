@@ -14,26 +14,30 @@ using emulator::mishap_kind;
 
 constexpr std::array<std::string_view, static_cast<std::size_t>(act::count_)> act_names{
   "create", "configure", "pause", "resume", "destroy", "access", "sweep", "empties", "dies", "steps"};
-constexpr std::array<std::string_view, 5> blow_names{"at message", "before sync", "after sync", "disk refuses",
-                                                     "disk lies"};
+constexpr std::array<std::string_view, 6> blow_names{"at message", "after deed",   "before sync",
+                                                     "after sync", "disk refuses", "disk lies"};
 
 // Most of what can go wrong goes wrong while something is under way, and that takes seconds.
 constexpr unsigned busy_ms = 8'000;
 constexpr unsigned long_ms = 400'000;
 // What a provider does later than it said, it does within the time that `create_settles` covers.
 constexpr unsigned late_at_most_ms = 40'000;
+// Longer than any provider is given to come to rest.
+constexpr unsigned outage_at_most_ms = 400'000;
 
-/// Requests that create and end at each provider: what takes effect late there is the provider's own lateness.
+/// Requests that create, end and look for runtimes at each provider: what takes effect late there is the provider's own
+/// lateness.
 struct control_paths {
-  std::string_view kind, create, end;
+  std::string_view kind, create, end, find;
+  unsigned proofs = 0; ///< of the key, that look like `find`
 };
 constexpr std::array control{
-  control_paths{"daytona", "POST /api/sandbox$", "DELETE /api/sandbox/"},
-  control_paths{"e2b", "POST /v2/sandboxes$", "DELETE /sandboxes/"},
-  control_paths{"runloop", "POST /v1/devboxes$", "POST /v1/devboxes/*/shutdown"},
+  control_paths{"daytona", "POST /api/sandbox$", "DELETE /api/sandbox/", "GET /api/sandbox"},
+  control_paths{"e2b", "POST /v2/sandboxes$", "DELETE /sandboxes/", "GET /v2/sandboxes", 1},
+  control_paths{"runloop", "POST /v1/devboxes$", "POST /v1/devboxes/*/shutdown", "GET /v1/devboxes", 1},
   control_paths{"modal", "POST /modal.client.ModalClient/SandboxCreate",
-                "POST /modal.client.ModalClient/SandboxTerminate"},
-  control_paths{"remote", "POST /start", "POST /stop"},
+                "POST /modal.client.ModalClient/SandboxTerminate", "POST /modal.client.ModalClient/SandboxList"},
+  control_paths{"remote", "POST /start", "POST /stop", "GET /sessions/nst-"},
 };
 
 class draw {
@@ -78,6 +82,30 @@ std::string trouble_of(draw& d, const control_paths& paths) {
   return spec + " x*%" + std::to_string(1 + d.spread(of_creates ? 60 : 12));
 }
 
+/// A provider goes down in the middle of something: that takes effect, nobody hears so, and whoever looks for what came
+/// of it is refused for a while, which may be longer than the provider is given to come to rest.
+void draw_outage(draw& d, scenario& s, const control_paths& paths) {
+  constexpr std::array lost{"answer-lost", "answer-hangs", "cut", "truncated"};
+  constexpr std::array down{"reset", "status:500", "status:503", "page:502", "truncated"};
+  std::string_view begins = d.chance(80) ? paths.create : paths.end;
+  auto first = "#" + std::to_string(1 + d.below(2));
+  s.troubles.push_back({std::string{paths.kind}, lost[d.below(lost.size())] + ("@" + std::string{begins}) + first});
+  s.troubles.push_back({std::string{paths.kind}, down[d.below(down.size())] + ("@" + std::string{paths.find}) + "#" +
+                                                   std::to_string(paths.proofs + 1 + d.below(2)) + "x" +
+                                                   std::to_string(6 + d.spread(300))});
+  s.calm_after = milliseconds{d.below(outage_at_most_ms)};
+}
+
+/// Where there is no room for all, clients come again, and make room.
+void draw_turnover(draw& d, scenario& s, unsigned sandboxes) {
+  for (unsigned who = 0; who < sandboxes; ++who) {
+    if (d.chance(70))
+      s.deeds.push_back({milliseconds{1'000 + d.below(busy_ms)}, act::destroy, who, 0});
+    for (auto more = 2 + d.below(4); more > 0; --more)
+      s.deeds.push_back({milliseconds{d.below(2 * busy_ms)}, act::create, who, d.below(8)});
+  }
+}
+
 void draw_deeds(draw& d, scenario& s) {
   unsigned sandboxes = 1 + d.spread(3);
   auto span = d.chance(75) ? busy_ms : long_ms;
@@ -88,8 +116,8 @@ void draw_deeds(draw& d, scenario& s) {
     if (d.chance(20)) // somebody is not sure whether it worked
       s.deeds.push_back({born + milliseconds{d.spread(2'000)}, act::create, who, d.below(8)});
     for (auto more = d.spread(5); more > 0; --more) {
-      constexpr std::array likely{act::configure, act::configure, act::configure, act::access,    act::pause,
-                                  act::resume,    act::destroy,   act::empties,   act::configure, act::dies};
+      constexpr std::array likely{act::configure, act::configure, act::configure, act::access,  act::pause,
+                                  act::pause,     act::resume,    act::destroy,   act::empties, act::dies};
       auto what = likely[d.below(likely.size())];
       if (what == act::dies && d.chance(60))
         what = act::access;
@@ -98,6 +126,8 @@ void draw_deeds(draw& d, scenario& s) {
         s.deeds.push_back({s.deeds.back().at + moment(), act::resume, who, 0});
     }
   }
+  if (s.sandboxes_max < sandboxes)
+    draw_turnover(d, s, sandboxes);
   if (d.chance(30))
     s.deeds.push_back({moment(), act::sweep, 0, 0});
   if (d.chance(10))
@@ -108,14 +138,15 @@ void draw_deeds(draw& d, scenario& s) {
 void draw_strikes(draw& d, scenario& s) {
   for (auto crashes = d.spread(4); crashes > 0; --crashes) {
     strike one;
-    auto how = d.below(10);
-    one.how = how < 5   ? blow::at_message
-              : how < 7 ? blow::before_sync
-              : how < 9 ? blow::after_sync
-                        : blow::disk_refuses;
-    if (one.how == blow::disk_refuses && d.chance(50))
-      one.how = blow::disk_lies;
+    constexpr std::array likely{blow::at_message, blow::at_message, blow::at_message,   blow::after_deed,
+                                blow::after_deed, blow::after_deed, blow::before_sync,  blow::before_sync,
+                                blow::after_sync, blow::after_sync, blow::disk_refuses, blow::disk_lies};
+    one.how = likely[d.below(likely.size())];
     one.count = 1 + d.spread(one.how == blow::at_message ? 3'000 : 60);
+    if (one.how == blow::after_deed) {
+      one.count = 1 + d.below(static_cast<unsigned>(s.deeds.size()));
+      one.later = d.spread(200);
+    }
     one.down = milliseconds{d.chance(85) ? 1 + d.spread(3'000) : d.spread(600'000)};
     one.survives = d.below(3) * 50;
     s.strikes.push_back(one);
@@ -140,10 +171,12 @@ scenario scenario_of(std::uint64_t seed) {
   if (d.chance(20))
     s.kinds.emplace_back(control.at((first + 1 + d.below(control.size() - 1)) % control.size()).kind);
   s.neighbour = d.chance(15);
-  draw_deeds(d, s);
   if (d.chance(20))
     s.sandboxes_max = 1 + d.below(2);
+  draw_deeds(d, s);
   draw_strikes(d, s);
+  if (d.chance(15))
+    draw_outage(d, s, control.at(first));
   for (auto more = d.spread(6); more > 0; --more) {
     const auto& kind = s.kinds[d.below(static_cast<unsigned>(s.kinds.size()))];
     auto paths = std::ranges::find(control, kind, &control_paths::kind);
@@ -171,12 +204,14 @@ std::string to_text(const scenario& s) {
   std::string text = "at";
   for (const auto& kind : s.kinds)
     text += " " + kind;
-  text += ", at most " + std::to_string(s.sandboxes_max) + " sandboxes" + (s.neighbour ? ", beside a neighbour" : "");
+  text += ", at most " + std::to_string(s.sandboxes_max) + " sandboxes" + (s.neighbour ? ", beside a neighbour" : "") +
+          ", calm " + std::to_string(s.calm_after.count()) + " ms after the last deed";
   for (const auto& each : s.deeds)
     text += "\n  " + std::to_string(each.at.count()) + " ms: " + std::string{name_of(each.what)} + " " +
             std::to_string(each.who) + "." + std::to_string(each.variant);
   for (const auto& each : s.strikes)
-    text += "\n  crash " + std::string{name_of(each.how)} + " " + std::to_string(each.count) + ", for " +
+    text += "\n  crash " + std::string{name_of(each.how)} + " " + std::to_string(each.count) +
+            (each.later == 0 ? "" : ", " + std::to_string(each.later) + " messages later") + ", for " +
             std::to_string(each.down.count()) + " ms, " + std::to_string(each.survives) + " % survives";
   for (const auto& each : s.troubles)
     text += "\n  " + each.kind + ": " + each.spec;

@@ -36,6 +36,7 @@ struct deed {
 
 enum class blow : std::uint8_t {
   at_message,   ///< the node is gone after that many messages
+  after_deed,   ///< … that many messages after that deed: while it is under way
   before_sync,  ///< … when that many groups were about to be written: this one is not
   after_sync,   ///< … when it is written, and nobody was told
   disk_refuses, ///< the node lives on: that group is refused by the disk
@@ -45,9 +46,10 @@ std::string_view name_of(blow b);
 
 struct strike {
   blow how{};
-  unsigned count = 0;    ///< messages, or groups of writes, since the start of the run
+  unsigned count = 0;    ///< messages, deeds, or groups of writes, since the start of the run
   milliseconds down{0};  ///< how long there is no node
   unsigned survives = 0; ///< of 100 writes that were not synced yet, and of requests on their way
+  unsigned later = 0;    ///< after a deed: messages
 };
 
 struct trouble {
@@ -59,7 +61,8 @@ struct scenario {
   std::uint64_t seed = 1; ///< of every draw that is not written down here
   std::vector<std::string> kinds;
   std::size_t sandboxes_max = 100;
-  bool neighbour = false; ///< another installation has a sandbox at the first account
+  bool neighbour = false;          ///< another installation has a sandbox at the first account
+  milliseconds calm_after{20'000}; ///< the last deed nothing goes wrong any more
   std::vector<deed> deeds;
   std::vector<strike> strikes;
   std::vector<trouble> troubles;

@@ -16,7 +16,6 @@ namespace {
 
 constexpr std::int64_t epoch_ms = 1'800'000'000'000; // the clouds' wall time at the beginning
 constexpr milliseconds client_tries_again{200};
-constexpr std::chrono::seconds after_last_deed{20};
 // The longest that providers may keep a node in doubt, the ladder's rungs and a pause of an hour's clock included.
 constexpr std::chrono::hours rests_within{6};
 // Every tenth probe reads back what is there.
@@ -68,6 +67,7 @@ private:
   void run_actors();
   bool next_moment(instant limit);
   void do_deeds();
+  void doom_after_deed();
   void perform(const deed& d);
   void ask_for_end(const sandbox_id& id);
   [[nodiscard]] std::optional<sandbox_id> known_as(unsigned who) const;
@@ -100,7 +100,7 @@ private:
   bool serving_ = false;
   instant back_at_;
   std::int64_t wall_offset_ms_ = 0;
-  std::size_t messages_ = 0, groups_ = 0, crashes_ = 0;
+  std::size_t messages_ = 0, groups_ = 0, crashes_ = 0, deeds_done_ = 0;
 };
 
 simulation::simulation(const scenario& s, const planted* broken)
@@ -118,7 +118,8 @@ void simulation::start_node() {
     disk_, time_, told_, ours, [this] { return fate_of_next(); }, [this] { return wall(); }});
   auto io = std::make_shared<wire>(
     wire::surroundings{clouds_, time_, told_, ours, [this] { judge_.on_tampered(); },
-                       [this](std::string_view line, std::string_view body) { judge_.on_change(line, body); }});
+                       [this](std::string_view line, std::string_view body) { judge_.on_change(line, body); },
+                       [this](std::string_view line) { judge_.on_crowd(line); }});
   heard_of ears;
   ears.status = [this, life = lives_](const auto& x) { life == lives_&& node_ ? judge_.on_status(x) : void(); };
   ears.step = [this, life = lives_](const auto& x) { life == lives_&& node_ ? judge_.on_step(x) : void(); };
@@ -156,7 +157,7 @@ void simulation::crash(const strike& how) {
 fate simulation::fate_of_next() {
   ++groups_;
   for (auto& each : strikes_) {
-    if (each.how == blow::at_message || each.count != groups_)
+    if (each.how == blow::at_message || each.how == blow::after_deed || each.count != groups_)
       continue;
     told_.say("disk", name_of(each.how));
     switch (each.how) {
@@ -164,7 +165,8 @@ fate simulation::fate_of_next() {
       case blow::disk_lies: return fate::refused_but_there;
       case blow::before_sync: return struck_ = each, fate::crash_before;
       case blow::after_sync: return struck_ = each, fate::crash_after;
-      case blow::at_message: break;
+      case blow::at_message:
+      case blow::after_deed: break;
     }
   }
   return fate::synced;
@@ -233,12 +235,23 @@ std::optional<sandbox_id> simulation::known_as(unsigned who) const {
   return found;
 }
 
+/// The strikes that follow the deed that was just begun.
+void simulation::doom_after_deed() {
+  ++deeds_done_;
+  for (auto& each : strikes_)
+    if (each.how == blow::after_deed && each.count == deeds_done_) {
+      each.how = blow::at_message;
+      each.count = static_cast<unsigned>(messages_) + 1 + each.later;
+    }
+}
+
 void simulation::do_deeds() {
   while (!deeds_.empty() && deeds_.begin()->first <= time_.now()) {
     auto next = deeds_.extract(deeds_.begin());
-    if (node_ && serving_)
+    if (node_ && serving_) {
       perform(next.mapped());
-    else // nobody listens
+      doom_after_deed();
+    } else // nobody listens
       deeds_.emplace(time_.now() + client_tries_again, next.mapped());
   }
 }
@@ -300,8 +313,11 @@ void simulation::perform(const deed& d) {
         [this, heard](auto* a) { heard(a, [&](const actors::accepted& x) { judge_.on_configured(x); }); });
     case act::pause:
     case act::resume:
-      return node_->ask<actors::accepted>(actors::rest_sandbox{*id, d.what == act::pause},
-                                          [heard](auto* a) { heard(a, [](const auto&) {}); });
+      return node_->ask<actors::accepted>(
+        actors::rest_sandbox{*id, d.what == act::pause},
+        [this, heard, id = *id, rests = d.what == act::pause, number = judge_.on_rest_asked(*id)](auto* a) {
+          heard(a, [&](const auto&) { judge_.on_rest(id, number, rests); });
+        });
     case act::destroy: return ask_for_end(*id);
     case act::access:
       return node_->ask<actors::access>(actors::get_access{*id}, [this, life = lives_, id](actors::access* a) {
@@ -347,14 +363,14 @@ void simulation::live() {
   }
   if (!judge_.fault().empty())
     return;
-  messages_ = groups_ = 0;
+  messages_ = groups_ = deeds_done_ = 0;
   strikes_ = scenario_.strikes;
   plan_troubles();
   auto began = time_.now();
   for (const auto& each : scenario_.deeds)
     deeds_.emplace(began + each.at, each);
   auto last = scenario_.deeds.empty() ? began : began + scenario_.deeds.back().at;
-  auto until = last + after_last_deed;
+  auto until = last + scenario_.calm_after;
   if (!go([&] { return time_.now() >= until && deeds_.empty() && serving_; }, std::chrono::hours{2}) &&
       judge_.fault().empty() && (!serving_ || !deeds_.empty()))
     return judge_.blame("the node does not come back");

@@ -59,10 +59,24 @@ std::string line_of(const io_request& request) {
   return rpc ? rpc->method : "a process";
 }
 
+std::string door_of(const io_request& request) {
+  const auto* call = std::get_if<http_call>(&request);
+  if (!call)
+    return {};
+  if (!call->to.host.starts_with("api."))
+    return call->to.host;
+  constexpr std::string_view within{"/runtimes/"};
+  const std::string_view target{call->request.target};
+  return target.starts_with(within) ? std::string{target.substr(0, target.find('/', within.size()))} : std::string{};
+}
+
 void wire::perform(io_request request, actors::reply_to to) {
   if (!open_)
     return;
-  auto f = std::make_shared<flight>(flight{std::move(request), std::move(to)});
+  auto f = std::make_shared<flight>(flight{std::move(request), std::move(to), {}});
+  f->door = door_of(f->request);
+  if (!f->door.empty() && owed_[f->door]++ > 0)
+    around_.on_crowd(line_of(f->request));
   auto draw = around_.draw();
   auto out = milliseconds{1 + (draw % slow_one_in == 0 ? draw / slow_one_in % slow_ms : draw / slow_one_in % usual_ms)};
   std::erase_if(on_their_way_, [](const auto& each) {
@@ -97,6 +111,8 @@ void wire::arrive(const std::shared_ptr<flight>& f) {
 void wire::answer(const std::shared_ptr<flight>& f, io_reply reply) {
   if (std::exchange(f->answered, true) || !open_)
     return;
+  if (!f->door.empty())
+    --owed_[f->door];
   if (auto whom = caf::actor_cast<caf::actor>(f->to.whom))
     actors::tell_from_outside(whom, actors::io_done{f->to.ticket, std::move(reply)});
 }

@@ -9,7 +9,9 @@
 #include <nestor/actors/seams.hpp>
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace nestor::simulation {
@@ -25,6 +27,8 @@ public:
     std::function<void()> on_late_change;
     /// A request that changes something arrives: `METHOD target`, and its body.
     std::function<void(std::string_view line, std::string_view body)> on_change;
+    /// Something is asked inside a runtime while an answer from there is still owed.
+    std::function<void(std::string_view line)> on_crowd;
   };
   explicit wire(surroundings around) : around_(std::move(around)) {}
 
@@ -37,6 +41,7 @@ private:
   struct flight {
     io_request request;
     actors::reply_to to;
+    std::string door; ///< of the runtime that is asked; empty: a control plane
     bool arrived = false;
     bool dropped = false;
     bool answered = false;
@@ -46,10 +51,13 @@ private:
 
   surroundings around_;
   std::vector<std::weak_ptr<flight>> on_their_way_;
+  std::map<std::string, unsigned> owed_; ///< answers, by door
   bool open_ = true;
 };
 
 /// `METHOD target` of a request.
 std::string line_of(const io_request& request);
+/// Where it enters a runtime: its host, or as much of its path as names the runtime. Empty: it is for a control plane.
+std::string door_of(const io_request& request);
 
 } // namespace nestor::simulation
