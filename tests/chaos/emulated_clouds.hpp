@@ -49,7 +49,8 @@ public:
   }
   /// Of every cloud, from now on.
   [[nodiscard]] bool set_faults(const std::vector<std::string>& faults, std::uint64_t seed = 1) const {
-    return program_.admin("POST", "/admin/faults", nlohmann::json{{"faults", faults}, {"seed", seed}}.dump()).status == 200;
+    auto wish = nlohmann::json{{"faults", faults}, {"seed", seed}}.dump();
+    return program_.admin("POST", "/admin/faults", wish).status == 200;
   }
   /// What costs money, by the sandbox that it is rented for; each as "cloud id".
   [[nodiscard]] std::map<std::string, std::vector<std::string>> rented() const {
