@@ -150,6 +150,7 @@ std::optional<std::int64_t> memory_machines::run(const std::string& id, command_
   for (const auto& word : order.argv)
     line += (line.empty() ? "" : " ") + word;
   line = with_evaluated(m->env, std::move(line));
+  m->lines.push_back(line);
   auto& r = m->commands[pid];
   r.ears = std::move(ears);
   if (line.find(server_program) != std::string::npos) {
@@ -311,6 +312,14 @@ nested_server::faulty_server* memory_machines::server(const std::string& id, std
   auto* m = find(id);
   auto at = m ? m->ports.find(port) : std::map<std::uint16_t, listening>::iterator{};
   return m && at != m->ports.end() ? at->second.server.get() : nullptr;
+}
+
+std::size_t memory_machines::runs(const std::string& id, std::string_view text) const {
+  auto at = machines_.find(id);
+  if (at == machines_.end())
+    return 0;
+  return static_cast<std::size_t>(
+    std::ranges::count_if(at->second.lines, [&](const auto& line) { return line.find(text) != std::string::npos; }));
 }
 
 void memory_machines::forward(const std::string& id, std::uint16_t port, http::request request,

@@ -51,6 +51,8 @@ public:
   nested_server::faulty_server* server(const std::string& id, std::uint16_t port = usual_port);
   /// Machines of which anything is left, files too.
   [[nodiscard]] std::size_t count() const { return machines_.size(); }
+  /// How many commands with that text in their line were run in it.
+  [[nodiscard]] std::size_t runs(const std::string& id, std::string_view text) const;
   /// The nested server of that machine ends by itself, as in a crash.
   void crash(const std::string& id, int exit_code);
 
@@ -69,6 +71,7 @@ private:
     bool up = false, frozen = false;
     std::map<std::uint16_t, listening> ports;
     std::map<std::int64_t, running> commands;
+    std::vector<std::string> lines; ///< of all commands ever
     std::map<std::string, std::string> files;
     std::set<std::string> directories;
     std::function<void(int)> ended;

@@ -117,6 +117,7 @@ std::span<const modal_cloud::method> modal_cloud::methods() {
     method{"SandboxGetFromName", &m::older},
     method{"SandboxTagsSet", &m::older},
     method{"SandboxTagsGet", &m::older},
+    method{"TaskGetCommandRouterAccess", &m::older},
   };
   return table;
 }

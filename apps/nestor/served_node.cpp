@@ -4,6 +4,7 @@
 #include "verbs.hpp"
 
 #include <nestor/actors/api_desk.hpp>
+#include <nestor/api/refused_logins.hpp>
 #include <nestor/bridge/reactor.hpp>
 #include <nestor/io/clock.hpp>
 #include <nestor/io/http_server.hpp>
@@ -87,6 +88,7 @@ struct served_node::impl {
   log_format log_as = log_format::text;
   log_level log_from = log_level::info;
   std::unique_ptr<io::rotated_file> audit;
+  api::refused_logins refused_logins; // used on the node's loop
   std::shared_ptr<api::trace_book> traces;
   std::shared_ptr<actors::api_gate> gate = std::make_shared<actors::api_gate>();
   std::unique_ptr<actors::node> node;
@@ -125,10 +127,28 @@ struct served_node::impl {
     desk_options.lines_dropped = [this] { return log.dropped(); };
     audit = std::make_unique<io::rotated_file>(state.file("audit.jsonl"));
     desk_options.audit = [this](const log_line& line) { return audit->add(line.text(log_format::json)); };
+    gate->on_refused_login = [this](const http::request& head) { tell_refused_login(head); };
     if (!serve.traces)
       return;
     desk_options.traces = traces = std::make_shared<api::trace_book>();
     desk_options.collector = target_of(*serve.traces);
+  }
+
+  /// Where it was tried, and never with what.
+  void tell_refused_login(const http::request& head) {
+    auto untold = refused_logins.tell(io::steady_now());
+    if (!untold)
+      return;
+    auto wall = io::wall_now();
+    log_line line{wall, log_level::warning, "login.refused"};
+    auto target = api::parse_target(head.target);
+    auto found = target ? api::match(head.verb, *target) : expected<api::matched>{failure{}};
+    line.with("route", found ? std::string_view{found->where->name} : std::string_view{});
+    line.with("status", row_of(errc::token_refused).http_status).with("code", name_of(errc::token_refused));
+    if (*untold != 0)
+      line.with("untold_before", *untold);
+    if (!audit->add(line.text(log_format::json)) && log_from <= log_level::error)
+      log.write(log_line{wall, log_level::error, "audit.failed"}.with("cause", "no room for it").text(log_as));
   }
 
   void listen(const serve_config& serve) {

@@ -43,6 +43,8 @@ void timeline::show(const actors::status_changed& changed) {
   auto text = std::string{name_of(changed.word)};
   if (changed.word == status::ready)
     text += " (generation " + std::to_string(changed.observed) + ")";
+  if (changed.spoken >= supervision::talk::started)
+    text += ", conversation " + std::string{name_of(changed.spoken)};
   out_.line(io::steady_now(), titled(changed.id, "="), tone_of(changed.word), text);
 }
 

@@ -1,10 +1,9 @@
 // nestor-emulator as a program of its own: every cloud of this build, the node's configuration for them, and the judge.
 #pragma once
 
-#include "serve/serving.hpp"
+#include "support/emulator_program.hpp"
 
 #include <map>
-#include <sstream>
 
 namespace nestor::tests {
 
@@ -12,24 +11,15 @@ class emulated_clouds {
 public:
   /// `faults`: of every cloud; `more`: arguments.
   explicit emulated_clouds(std::vector<std::string> more = {}) : program_(arguments(std::move(more))) {
-    if (!program_.shows("admin on http://127.0.0.1:"))
+    if (!program_.started())
       return;
-    std::istringstream lines{program_.shown()};
-    for (std::string line; std::getline(lines, line);) {
-      std::istringstream words{line};
-      std::string name;
-      std::string word;
-      std::string url;
-      words >> name >> word >> url >> word;
-      auto port = static_cast<std::uint16_t>(std::stoi(url.substr(url.rfind(':') + 1)));
-      if (name == "admin")
-        admin_ = port;
-      else
-        words >> keys_[name], urls_[name] = url;
-    }
+    up_ = true;
+    for (const char* name : {"daytona", "e2b", "modal", "runloop", "remote"})
+      if (auto url = program_.url_of(name); !url.empty())
+        urls_[name] = url, keys_[name] = program_.key_of(name);
   }
 
-  [[nodiscard]] bool up() const { return admin_ != 0; }
+  [[nodiscard]] bool up() const { return up_; }
   [[nodiscard]] std::vector<std::string> names() const {
     std::vector<std::string> all;
     for (const auto& [name, url] : urls_)
@@ -59,12 +49,13 @@ public:
   }
   /// Of every cloud, from now on.
   [[nodiscard]] bool set_faults(const std::vector<std::string>& faults, std::uint64_t seed = 1) const {
-    return ask_judge("POST", "/admin/faults", nlohmann::json{{"faults", faults}, {"seed", seed}}.dump()).status == 200;
+    auto wish = nlohmann::json{{"faults", faults}, {"seed", seed}}.dump();
+    return program_.admin("POST", "/admin/faults", wish).status == 200;
   }
   /// What costs money, by the sandbox that it is rented for; each as "cloud id".
   [[nodiscard]] std::map<std::string, std::vector<std::string>> rented() const {
     std::map<std::string, std::vector<std::string>> found;
-    auto all = ask_judge("GET", "/admin/sandboxes", {}).json();
+    auto all = program_.rented();
     for (const auto& [cloud, items] : all.items())
       for (const auto& each : items) {
         auto whose = each["name"].get<std::string>().substr(0, id_length); // where there are no labels the name tells
@@ -78,7 +69,7 @@ public:
   /// Requests that the clouds were asked, and how many of them a fault hit.
   [[nodiscard]] std::pair<std::uint64_t, std::uint64_t> traffic() const {
     std::pair<std::uint64_t, std::uint64_t> sum;
-    auto all = ask_judge("GET", "/admin/clouds", {}).json();
+    auto all = program_.admin("GET", "/admin/clouds").json();
     for (const auto& [cloud, counts] : all.items()) {
       sum.first += counts.value("requests", std::uint64_t{0});
       sum.second += counts.value("faults_hit", std::uint64_t{0});
@@ -90,19 +81,12 @@ private:
   static constexpr std::size_t id_length = 30; // nst- and 26 characters
 
   static std::vector<std::string> arguments(std::vector<std::string> more) {
-    more.insert(more.begin(), {std::string{NESTOR_BIN_DIR} + "/nestor-emulator", "--admin", "0"});
+    more.insert(more.begin(), {"--admin", "0"});
     return more;
   }
-  [[nodiscard]] answer_seen ask_judge(const std::string& method, const std::string& target,
-                                      const std::string& body) const {
-    raw_connection judge{admin_};
-    judge.send(method + " " + target + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: " +
-               std::to_string(body.size()) + "\r\n\r\n" + body);
-    return parse_answer(judge.read_to_end());
-  }
 
-  background_program program_;
-  std::uint16_t admin_ = 0;
+  emulator_program program_;
+  bool up_ = false;
   std::map<std::string, std::string> urls_;
   std::map<std::string, std::string> keys_;
 };

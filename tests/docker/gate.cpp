@@ -81,6 +81,8 @@ void gate::relay(int client) {
         continue;
       }
       std::string_view bytes{buffer.data(), static_cast<std::size_t>(size)};
+      if (asking && bytes.starts_with("GET ") && bytes.substr(0, bytes.find('\r')).ends_with("/json HTTP/1.1"))
+        ++looked;
       if (asking && bytes.find("/containers/create?") != bytes.npos && to_lose > 0) {
         --to_lose;
         losing = true;

@@ -1,5 +1,5 @@
 // A socket in front of the engine's that passes everything on, and can lose the answer to a create: the container is
-// there, and whoever asked for it does not know.
+// there, and whoever asked for it does not know. It counts who asks where a container is.
 #pragma once
 
 #include <atomic>
@@ -19,6 +19,7 @@ public:
   [[nodiscard]] const std::string& path() const { return path_; }
   std::atomic<int> to_lose = 0; ///< so many answers to creates from now on
   std::atomic<int> lost = 0;
+  std::atomic<int> looked = 0; ///< questions for one container's description, its published ports among it
 
 private:
   void accept();

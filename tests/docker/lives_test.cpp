@@ -52,19 +52,28 @@ TEST_CASE("a create whose answer is lost is found by its labels, started and con
 }
 
 TEST_CASE("a container that is killed from outside is noticed, and configured anew when it is started again") {
+  scratch_folder scratch;
   engine judge;
-  renting_node node{engine_socket()};
+  gate between{scratch.file("gate"), engine_socket()};
+  renting_node node{between.path()};
   auto id = node.create(server_spec(), [](sandbox_policy& p) { p.probe_every = milliseconds{500}; });
   REQUIRE(node.await(id, status::ready) == status::ready);
   auto before = node.see(id);
 
   CHECK(judge.ask(http::method::post, "/containers/" + before->runtime_ref + "/kill").status == 204);
   CHECK(node.await(id, status::unknown) == status::unknown);
+  auto looked = between.looked.load();
   CHECK(judge.ask(http::method::post, "/containers/" + before->runtime_ref + "/start").status == 204);
   CHECK(node.await(id, status::ready) == status::ready);
   auto after = node.see(id);
   CHECK(after->runtime_ref == before->runtime_ref);
   CHECK(after->fence > before->fence); // its memory was empty: access of before is void
+  // An engine may publish the port elsewhere when a container starts again (Docker does): it was asked where.
+  CHECK(between.looked > looked);
+  auto bindings = judge.inspect(after->runtime_ref)["NetworkSettings"]["Ports"]["3000/tcp"];
+  REQUIRE(bindings.size() == 1);
+  CHECK(node.ask<actors::access>(actors::get_access{id}).url ==
+        "http://127.0.0.1:" + bindings[0]["HostPort"].get<std::string>());
 
   // Removed from outside, it is gone: that is what was wanted.
   CHECK(judge.ask(http::method::del, "/containers/" + after->runtime_ref + "?force=true").status == 204);

@@ -1,54 +1,29 @@
 // A whole life at an emulated Modal with the real binaries: gRPC to the control plane, HTTP through the tunnel, plain
 // and with TLS.
 #include "support/canary.hpp"
-#include "support/run_program.hpp"
+#include "support/emulator_program.hpp"
 
-#include <boost/asio/ip/tcp.hpp>
 #include <catch2/catch.hpp>
 
-#include <sstream>
 #include <string>
 
 using namespace nestor::tests;
 
 namespace {
 
-std::string binary(const std::string& name) {
-  return std::string{NESTOR_BIN_DIR} + "/" + name;
-}
-
-/// What stands between `after` and the next blank or line end.
-std::string word_after(const std::string& text, const std::string& after) {
-  auto at = text.find(after);
-  if (at == std::string::npos)
-    return {};
-  at += after.size();
-  return text.substr(at, text.find_first_of(" \n", at) - at);
-}
-
-/// The emulator's judge.
-std::string rented(const std::string& admin) {
-  boost::asio::ip::tcp::iostream judge{"127.0.0.1", admin.substr(admin.rfind(':') + 1)};
-  judge << "GET /admin/sandboxes HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" << std::flush;
-  std::ostringstream all;
-  all << judge.rdbuf();
-  return all.str().substr(all.str().find("\r\n\r\n") + 4);
-}
-
 struct emulated_modal {
   scratch_folder scratch;
-  background_program emulator;
-  std::string url, key, admin;
+  emulator_program emulator;
+  std::string url, key;
 
   explicit emulated_modal(std::vector<std::string> with = {}, const scratch_folder* tls = nullptr)
       : emulator(arguments(std::move(with), tls)) {
-    REQUIRE(emulator.shows("admin on http://127.0.0.1:"));
-    url = word_after(emulator.shown(), "modal on ");
-    key = word_after(emulator.shown(), " key ");
-    admin = word_after(emulator.shown(), "admin on ");
+    REQUIRE(emulator.started());
+    url = emulator.url_of("modal");
+    key = emulator.key_of("modal");
   }
   static std::vector<std::string> arguments(std::vector<std::string> with, const scratch_folder* tls) {
-    std::vector<std::string> argv{binary("nestor-emulator"), "--modal", "0"};
+    std::vector<std::string> argv{"--modal", "0"};
     argv.insert(argv.end(), with.begin(), with.end());
     if (tls)
       argv.insert(argv.end(), {"--tls", tls->file("")});
@@ -70,7 +45,7 @@ struct emulated_modal {
                                            "runtime: {image: bare-agent, command: [nestor-nested-server], port: 3000}\n"
                                            "configuration: {settings: {llm_model: x, llm_api_key: {$file: " +
                                              value + "}}, secrets: {DEPLOY_KEY: {$file: " + value + "}}}\n");
-    return run_program(scratch, {binary("nestor"), "up", "-f", spec, "--config", config, "--once"});
+    return run_program(scratch, {nestor_binary(), "up", "-f", spec, "--config", config, "--once"});
   }
 };
 
@@ -84,7 +59,7 @@ TEST_CASE("a sandbox at Modal becomes Ready over gRPC and leaves nothing") {
   CHECK(life.out.find("Ready") != std::string::npos);
   CHECK(life.out.find("Destroyed") != std::string::npos);
   CHECK(life.out.find("CANARY") == std::string::npos);
-  CHECK(rented(modal.admin) == R"({"modal":[]})");
+  CHECK(modal.emulator.rented().dump() == R"({"modal":[]})");
 }
 
 TEST_CASE("the same with TLS, whose authority the account names") {
@@ -93,7 +68,7 @@ TEST_CASE("the same with TLS, whose authority the account names") {
   auto life = modal.up(modal.node(modal.key, ", ca_file: " + tls.file("ca.pem")));
   INFO(life.out << life.err);
   CHECK(life.exit_code == 0);
-  CHECK(rented(modal.admin) == R"({"modal":[]})");
+  CHECK(modal.emulator.rented().dump() == R"({"modal":[]})");
   auto stranger = modal.up(modal.node(modal.key));
   CHECK(stranger.exit_code != 0);
   CHECK((stranger.out + stranger.err).find("tls_refused") != std::string::npos);
@@ -105,7 +80,7 @@ TEST_CASE("a create at Modal whose answer is lost is found again, and ends with 
   INFO(life.out << life.err);
   CHECK(life.exit_code == 0);
   CHECK(life.out.find("Ready") != std::string::npos);
-  CHECK(rented(modal.admin) == R"({"modal":[]})");
+  CHECK(modal.emulator.rented().dump() == R"({"modal":[]})");
 }
 
 TEST_CASE("a wrong token at Modal is refused before anything is created") {
@@ -116,5 +91,5 @@ TEST_CASE("a wrong token at Modal is refused before anything is created") {
   INFO(told);
   CHECK(told.find("auth_refused") != std::string::npos);
   CHECK(told.find("CANARY") == std::string::npos);
-  CHECK(rented(modal.admin) == R"({"modal":[]})");
+  CHECK(modal.emulator.rented().dump() == R"({"modal":[]})");
 }

@@ -114,6 +114,14 @@ void postgres_server::restart() {
   } while (::waitpid(pid_, nullptr, WNOHANG) != 0 && std::chrono::steady_clock::now() < until);
 }
 
+void postgres_server::fail_over() {
+  stop_at_once();
+  std::ofstream{folder_ / "data" / "standby.signal"};
+  restart();
+  sql("select pg_promote()"); // waits for it
+  sql("checkpoint");
+}
+
 void postgres_server::wait_until_it_answers() const {
   auto until = std::chrono::steady_clock::now() + answers_within;
   while (PQping(address().c_str()) != PQPING_OK) {

@@ -41,6 +41,8 @@ public:
   void stop_at_once();
   /// Again, over what is there.
   void restart();
+  /// As after its failure: what is there goes on as another server's state, on a timeline of its own.
+  void fail_over();
 
 private:
   explicit postgres_server(std::filesystem::path folder) : folder_(std::move(folder)) {}

@@ -4,6 +4,8 @@
 #include "journal/postgres_server.hpp"
 #include "support/random_records.hpp"
 
+#include <nestor/io/clock.hpp>
+
 #include <catch2/catch.hpp>
 
 #include <atomic>
@@ -95,6 +97,48 @@ TEST_CASE("a journal in PostgreSQL is one node's alone, and another schema's is 
 
   server->sql("update s1.journal set value = '9' where name = 'schema_version'");
   CHECK(refusal_of(folder, where).code == errc::journal_newer);
+}
+
+TEST_CASE("a journal whose server went another way is doubted until somebody confirms it") {
+  auto server = postgres_server::start();
+  if (!server)
+    return;
+  journal_folder folder;
+  auto where = server->fresh_schema();
+  CHECK(folder.open_at(where)->doubt().empty());
+  CHECK(folder.open_at(where)->doubt().empty());
+  server->stop_at_once();
+  server->restart();
+  CHECK(folder.open_at(where)->doubt().empty()); // a crash is none
+  server->fail_over();
+  CHECK_FALSE(folder.open_at(where)->doubt().empty());
+  {
+    auto store = folder.open_at(where);
+    CHECK_FALSE(store->doubt().empty()); // it is not forgotten
+    REQUIRE(store->confirm());
+    CHECK(store->doubt().empty());
+  }
+  CHECK(folder.open_at(where)->doubt().empty());
+}
+
+TEST_CASE("an idempotency key is kept by a server, too") {
+  auto server = postgres_server::start();
+  if (!server)
+    return;
+  journal_folder folder;
+  auto where = server->fresh_schema();
+  random_records random{5};
+  auto store = folder.open_at(where);
+  CHECK(store->replays().empty());
+  auto record = random.wanted(random.id(), 1);
+  record.mark = std::make_shared<journal::replay_mark>(journal::replay_mark{"key", "body", {}, io::wall_now()});
+  REQUIRE(one(*store, op::want{record}).done);
+  store.reset();
+  store = folder.open_at(where);
+  REQUIRE(store->replays().size() == 1);
+  CHECK(store->replays().front().key == "key");
+  CHECK(store->replays().front().body == "body");
+  CHECK(store->replays().front().sandbox == record.sandbox);
 }
 
 TEST_CASE("what a server refuses is said without the password") {

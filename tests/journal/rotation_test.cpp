@@ -1,6 +1,7 @@
 // A key rotation, online and in pieces: whatever happens in its midst, everything can be read, and when it is over
 // nothing needs the old key any more.
 #include "journal/journal_folder.hpp"
+#include "journal/postgres_server.hpp"
 #include "support/canary.hpp"
 #include "support/random_records.hpp"
 
@@ -153,6 +154,30 @@ void rotate_through_kills(std::size_t sandboxes, int kills) {
 
 TEST_CASE("3000 sandboxes are sealed anew through three kills, and the old key opens nothing") {
   rotate_through_kills(3'000, 3);
+}
+
+TEST_CASE("a journal in PostgreSQL is sealed anew as one in a file is") {
+  auto server = postgres_server::start();
+  if (!server)
+    return;
+  journal_folder folder;
+  auto where = server->fresh_schema();
+  auto store = folder.open_at(where);
+  auto ids = fill(*store, 200);
+  REQUIRE(store->rotate());
+  REQUIRE(store->reseal(16));
+  store.reset(); // in its midst
+  store = folder.open_at(where);
+  CHECK(store->resealing());
+  all_is_readable(*store, ids, false);
+  while (store->resealing())
+    REQUIRE(store->reseal(16));
+  auto whole = store->census();
+  REQUIRE(whole);
+  REQUIRE(whole->keys.size() == 1);
+  CHECK(whole->keys.front().id == 2);
+  CHECK(whole->keys.front().records == 2 * ids.size());
+  all_is_readable(*store, ids, true);
 }
 
 TEST_CASE("50000 sandboxes, 100000 records, are sealed anew through twenty kills", "[.long]") {

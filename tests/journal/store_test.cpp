@@ -98,6 +98,24 @@ TEST_CASE("a journal that another process has is refused") {
   ::close(ready[1]);
 }
 
+TEST_CASE("reading keeps no room: what is written beside the file is folded into it") {
+  journal_folder folder{quick_place()};
+  auto store = folder.open();
+  random_records random{3};
+  auto id = random.id();
+  REQUIRE(one(*store, op::want{random.wanted(id, 1)}).done);
+  constexpr std::uintmax_t kept_at_most = 16U << 20U; // SQLite folds after 1,000 pages of 4 KiB
+  std::uintmax_t written = 0;
+  for (std::uint64_t revision = 1; written < 3 * kept_at_most; ++revision) {
+    auto record = random.actual(id, revision);
+    REQUIRE(one(*store, op::write{record}).done);
+    REQUIRE(one(*store, op::read{id, 1}).wanted);
+    REQUIRE(one(*store, op::load{id}).found.size() == 1);
+    written += 2 * 4096U; // a page of the record's and one of the count's, at least
+  }
+  CHECK(fs::file_size(folder.file() + "-wal") < kept_at_most);
+}
+
 TEST_CASE("a journal of a newer version is refused and left as it is") {
   journal_folder folder;
   filled(folder);

@@ -57,6 +57,7 @@ world::world(std::uint64_t seed, bool withdraws) : rng_(seed) {
     p_.lease = milliseconds{90'000};
   if (chance(20))
     p_.lives_at_most = milliseconds{600'000};
+  p_.converses = chance(40);
   p_.create_settles = withdraws || chance(50) ? milliseconds{0} : milliseconds{5'000};
   p_.replacements.max = static_cast<std::uint32_t>(pick(4));
   p_.reconfigures = static_cast<std::uint8_t>(pick(3));
@@ -79,9 +80,10 @@ std::string world::transcript() const {
 }
 
 failure world::some_failure() {
-  constexpr std::array codes{errc::nested_unreachable, errc::nested_timeout,       errc::nested_error,
-                             errc::not_confirmed,      errc::git_token_refused,    errc::session_key_refused,
-                             errc::store_corrupt,      errc::provider_unavailable, errc::auth_refused};
+  constexpr std::array codes{errc::nested_unreachable,   errc::nested_timeout,       errc::nested_error,
+                             errc::not_confirmed,        errc::git_token_refused,    errc::session_key_refused,
+                             errc::store_corrupt,        errc::provider_unavailable, errc::auth_refused,
+                             errc::conversation_unknown, errc::configuration_refused};
   return failure{codes[pick(codes.size())], step::settings, "made up", 0, {}};
 }
 
@@ -151,6 +153,8 @@ void world::perform(const any_command& any) {
     last_push_.times = pushes(r->why) && again ? last_push_.times + 1 : 1;
     if (last_push_.times > p_.reconfigures + 1U)
       broken("a configuration was restarted more often than the budget allows");
+    if (r->why == nested::purpose::converse)
+      check_conversation(*r);
     last_push_.made = *r;
     last_push_.on = s_.number;
     run_owed_ = run{r->number, r->why, r->target, !r->asks_first};
@@ -174,7 +178,7 @@ void world::perform(const any_command& any) {
 void world::check(const state& before, const any_event& e) {
   check_truth();
   if (s_.now == phase::ready && before.now != phase::ready && before.now == phase::confirming) {
-    if (durable_confirmed_ != s_.observed || durable_confirmed_run_ != s_.run || confirmed_run_ != s_.run)
+    if (durable_confirmed_ != s_.observed || durable_confirmed_run_ != before.run || confirmed_run_ != before.run)
       broken("Ready without a durable confirmation of this run");
   }
   if (s_.now == phase::ready && before.now != phase::ready && before.now != phase::confirming &&
@@ -190,6 +194,8 @@ void world::check(const state& before, const any_event& e) {
     broken("served out of quarantine");
   if (serving(s_))
     work_inside_ = s_.number;
+  if (s_.spoken == talk::failed)
+    conversed_.erase(s_.number); // certainly not: asked for again with the next generation
   if (const auto* c = std::get_if<event::configuration_changed>(&e);
       c && c->removes && s_.wanted == c->to && before.wanted < c->to)
     takes_away_ = c->to;
@@ -382,6 +388,8 @@ void world::answer_run() {
     bool another = !mutates && another_;
     bool drifted = done.why == nested::purpose::deep_probe && held_ != s_.observed;
     told_ = told_ || another || drifted;
+    if (done.why == nested::purpose::converse && !another)
+      started_.insert(s_.number);
     bool was_served = s_.now == phase::ready;
     feed(event::run_confirmed{done.number, another, drifted});
     if (s_.now == phase::ready && !was_served && held_ != s_.observed)
@@ -390,7 +398,7 @@ void world::answer_run() {
   }
   run_owed_.reset();
   if (chance(75))
-    return feed(event::run_failed{done.number, some_failure()});
+    return feed(event::run_failed{done.number, failure_of(done)});
   feed(event::child_lost{child::configurator});
 }
 
@@ -520,7 +528,8 @@ bool world::comes_to_rest(int steps) {
       c.takes_effect = now_;
   pass_time(now_);
   for (int i = 0; i < steps && violation_.empty(); ++i) {
-    bool settled = s_.now == phase::ready && !run_owed_ && (s_.observed == s_.wanted || s_.update_refused);
+    bool talks = p_.converses && s_.observed == s_.wanted && s_.spoken <= talk::doubtful;
+    bool settled = s_.now == phase::ready && !run_owed_ && !talks && (s_.observed == s_.wanted || s_.update_refused);
     if (finished_ || s_.now == phase::quarantined || s_.now == phase::paused || settled)
       return true;
     if (!answer_something()) {

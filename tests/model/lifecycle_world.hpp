@@ -72,6 +72,7 @@ private:
   void feed(const any_event& e);
   void perform(const any_command& c);
   void check(const state& before, const any_event& e);
+  void check_conversation(const command::start_run& asked);
   void check_truth();
   void check_resumed(const state& before);
   void broken(std::string what);
@@ -92,6 +93,7 @@ private:
   void crash();
   void lose_what_was_owed();
   failure some_failure();
+  failure failure_of(const run& r);
   [[nodiscard]] std::uint32_t durable_losses_allowed() const { return losses_; }
 
   std::mt19937_64 rng_;
@@ -139,6 +141,8 @@ private:
   bool told_ = false;            // the machine heard that its server is another one
   generation takes_away_ = 0;    // latest generation that takes something away
   bool written_ = false;         // something of ours is in the server
+  std::set<attempt> conversed_;  // runtimes that were asked for a conversation
+  std::set<attempt> started_;    // … and said that it runs
 };
 
 } // namespace nestor::supervision::model

@@ -97,7 +97,7 @@ void start_over(std::size_t sandboxes) {
   actors::node_options options;
   options.journal = "sqlite://" + folder.file("journal.db");
   options.addresses_allowed = {"127.0.0.0/8"};
-  options.limits.sandboxes_max = sandboxes + 1;
+  options.limits.sandboxes_max = options.limits.per_tenant_max = sandboxes + 1;
   actors::node node{system, std::move(options)};
   auto known = io::steady_now() - began;
 

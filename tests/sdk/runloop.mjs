@@ -72,6 +72,8 @@ await check('commands run, are waited for, read and killed', async () => {
   for await (const part of await client.devboxes.executions.streamStdoutUpdates(box.id, streamed.execution_id, {}))
     text += part.output;
   assert.equal(text, 'one\ntwo\n');
+  const last = await client.devboxes.executeAsync(box.id, { command: 'sleep 0.2; echo three' });
+  assert.equal((await client.devboxes.executions.awaitCompleted(box.id, last.execution_id)).stdout, 'three\n');
 });
 
 await check('a named shell keeps its directory', async () => {

@@ -20,8 +20,12 @@ namespace nestor::tests {
 /// One connection to loopback. Reads give up after `patience_s`.
 class raw_connection {
 public:
-  explicit raw_connection(std::uint16_t port, int patience_s = 20)
+  static constexpr int narrow = 4'096; ///< bytes that it takes without being read; the system doubles that
+
+  explicit raw_connection(std::uint16_t port, int patience_s = 20, int takes = 0)
       : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    if (takes > 0)
+      ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &takes, sizeof takes);
     sockaddr_in to{};
     to.sin_family = AF_INET;
     to.sin_port = htons(port);
@@ -52,6 +56,12 @@ public:
       got_.append(chunk.data(), count > 0 ? static_cast<std::size_t>(count) : 0);
     }
     return got_;
+  }
+  /// The same, and what has come up to its end is forgotten.
+  void take_until(const std::string& text) {
+    read_until(text);
+    auto at = got_.find(text);
+    got_.erase(0, at == std::string::npos ? at : at + text.size());
   }
   const std::string& read_to_end() { return read_until({}); }
   [[nodiscard]] bool connected() const { return connected_; }

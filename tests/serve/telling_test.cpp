@@ -180,6 +180,29 @@ TEST_CASE("the log is JSON lines that tell a sandbox's life, the audit log tells
     CHECK((audit + said).find(secret) == std::string::npos);
 }
 
+TEST_CASE("refused logins are in the audit log, bounded, and without what was tried") {
+  constexpr int tried = 60;
+  scratch_folder scratch;
+  serving_node node{scratch};
+  REQUIRE(node.port() != 0);
+  for (int i = 0; i < tried; ++i)
+    CHECK(node.ask("GET", "/v1/sandboxes", "nsk-CANARY-" + std::to_string(i)).status == 401);
+  CHECK(node.ask("GET", "/v1/sandboxes", "").status == 401); // nobody tried anything
+  auto audit = contents_of(node.state() + "/audit.jsonl");
+  auto lines = lines_of(audit);
+  INFO(audit);
+  CHECK(lines.size() >= 10);
+  CHECK(lines.size() < tried); // unless the machine needed minutes for it
+  for (const auto& line : lines) {
+    REQUIRE(line.is_object());
+    CHECK(line.value("event", "") == "login.refused");
+    CHECK(line.value("route", "") == "list_sandboxes");
+    CHECK(line.value("status", 0) == 401);
+    CHECK(line.value("code", "") == "token_refused");
+  }
+  CHECK(canary_in(audit) == "");
+}
+
 TEST_CASE("a start is one trace at the collector, part of the trace of whoever asked for it") {
   scratch_folder scratch;
   collector otlp;

@@ -142,7 +142,9 @@ void judge::on_created(const actors::accepted& answer, const std::string& name) 
   for (const auto& [id, other] : of_)
     if (id != answer.id && other.name == name) {
       const auto* records = records_.find(id);
-      if (records && !records->closed && !records->wanted.empty() && other.promised)
+      // What is on record as closed has ended, also where the record that replaces all others could not be stored yet.
+      bool ended = records && records->actual && records->actual->kept.what == supervision::note::closed;
+      if (records && !records->closed && !ended && !records->wanted.empty() && other.promised)
         blame("there are two sandboxes of the name " + name);
     }
 }

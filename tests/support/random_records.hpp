@@ -60,11 +60,13 @@ public:
 
   supervision::memo memo() {
     supervision::memo m;
-    m.what = one_of(supervision::note::closed);
+    m.what = one_of(supervision::note::conversed);
     m.number = static_cast<attempt>(number());
     m.open = coin(), m.create_out = coin(), m.touched = coin(), m.doomed = coin(), m.refused = coin(), m.rests = coin();
     m.replaced = static_cast<std::uint8_t>(below(256));
     m.wanted = number(), m.observed = number();
+    m.spoken = one_of(supervision::talk::unknown);
+    m.unspoken = maybe([&] { return one_of(errc::internal); });
     if (coin())
       m.why = std::make_shared<failure>(why());
     return m;

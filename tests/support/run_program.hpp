@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
@@ -123,10 +124,14 @@ public:
 
   /// Reads what it writes until `text` is there. False when it ends, or is silent for `within_ms`, before that.
   bool shows(const std::string& text, int within_ms = 120'000) {
+    using clock = std::chrono::steady_clock;
+    auto until = clock::now() + std::chrono::milliseconds{within_ms};
     std::array<char, 4096> chunk{};
     pollfd readable{out_, POLLIN, 0};
     while (shown_.find(text) == std::string::npos) {
-      auto size = ::poll(&readable, 1, within_ms) == 1 ? ::read(out_, chunk.data(), chunk.size()) : 0;
+      auto left = std::chrono::ceil<std::chrono::milliseconds>(until - clock::now()).count();
+      auto size =
+        left > 0 && ::poll(&readable, 1, static_cast<int>(left)) == 1 ? ::read(out_, chunk.data(), chunk.size()) : 0;
       if (size <= 0)
         return false;
       shown_.append(chunk.data(), static_cast<std::size_t>(size));

@@ -2,6 +2,7 @@
 
 #include <nestor/core/redact.hpp>
 
+#include <array>
 #include <limits>
 
 namespace nestor::actors {
@@ -67,19 +68,24 @@ void action_runner::send() {
 
 template <class Order>
 void action_runner::begin(providers::operation<observation, Order> how, std::shared_ptr<const providers::account> who,
-                          Order order) {
+                          Order order, wiped_string nonce) {
   sent_ = task_.what->what != action_kind::alive;
   talk_.begin(how, std::move(who), std::make_shared<const Order>(std::move(order)),
-              std::function{[this](provider_talk::outcome_of<observation> what) { came(std::move(what)); }});
+              std::function{[this](provider_talk::outcome_of<observation> what) { came(std::move(what)); }},
+              std::move(nonce));
 }
 
 void action_runner::converse(std::shared_ptr<const providers::account> who) {
   bool waits = task_.what->what == action_kind::alive;
   if (task_.via == actions_via::provider_exec && waits)
     return came(ended_with(0, {})); // there is nothing that would have to come up
-  if (task_.via == actions_via::provider_exec)
+  if (task_.via == actions_via::provider_exec) {
+    std::array<std::uint8_t, 16> nonce{};
+    around_->entropy->fill(nonce);
     return begin(task_.account->plain.speaks->exec, std::move(who),
-                 providers::exec_order{*task_.runtime, shell_line_of(*task_.what), task_.what->within});
+                 providers::exec_order{*task_.runtime, shell_line_of(*task_.what), task_.what->within},
+                 wiped_string{nonce.begin(), nonce.end()});
+  }
   begin(waits ? await_action_server : run_at_action_server, std::move(who),
         action_order{action_server_of(*task_.runtime, task_.port), *task_.what});
 }

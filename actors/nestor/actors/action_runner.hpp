@@ -36,8 +36,10 @@ private:
   void on_loaded(wanted_loaded& loaded);
   void send();
   void converse(std::shared_ptr<const providers::account> who);
+  /// `nonce`: random bytes, of this action alone: its name where names are the client's to choose.
   template <class Order>
-  void begin(providers::operation<observation, Order> how, std::shared_ptr<const providers::account> who, Order order);
+  void begin(providers::operation<observation, Order> how, std::shared_ptr<const providers::account> who, Order order,
+             wiped_string nonce = {});
   void came(provider_talk::outcome_of<observation> what);
   void refuse(failure why);
   /// Nobody waits for its answer any more.

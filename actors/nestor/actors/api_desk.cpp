@@ -27,7 +27,11 @@ http::response refused(const failure& why, const http::request& asked) {
 
 std::optional<http::response> api_gate::refusal(const http::request& head) const {
   auto in = api::admit(head, rules, tokens);
-  return in ? std::nullopt : std::optional{refused(in.error(), head)};
+  if (in)
+    return std::nullopt;
+  if (in.error().code == errc::token_refused && on_refused_login)
+    on_refused_login(head);
+  return refused(in.error(), head);
 }
 
 api_desk::api_desk(self_ptr<> self, api_options options)

@@ -25,6 +25,7 @@ namespace nestor::actors {
 struct api_gate {
   api::gate_rules rules;
   api::token_book tokens;
+  std::function<void(const http::request& head)> on_refused_login; ///< its token is none of ours; may be empty
 
   /// The answer that refuses a request by its head; nothing when it is let in.
   [[nodiscard]] std::optional<http::response> refusal(const http::request& head) const;

@@ -46,6 +46,8 @@ void api_desk::on_status(const status_changed& seen) {
   e.sandbox = seen.id.text;
   e.tenant = tenant_of(seen.whose);
   e.details = member("status", nestor::name_of(seen.word)) + "," + member("observed_generation", seen.observed);
+  if (seen.spoken != supervision::talk::none)
+    e.details += "," + member("conversation", supervision::name_of(seen.spoken));
   auto found = starting_.find(seen.id.text);
   log_status(seen, e.tenant);
   trace_status(seen, found == starting_.end() ? errc::internal : found->second.last);

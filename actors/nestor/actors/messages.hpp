@@ -165,6 +165,7 @@ struct status_changed {
   incarnation fence = 0;
   std::shared_ptr<const belonging> whose{}; ///< null: the default tenant's, without labels
   attempt number = 0;                       ///< of its runtime
+  supervision::talk spoken{};               ///< how far its conversation is
 };
 /// The last word of a sandbox: its supervisor ends after it.
 struct life_ended {

@@ -19,10 +19,12 @@ public:
   template <class Result>
   using outcome_of = std::variant<Result, failure>;
 
-  /// Holds the conversation; `over` gets what came of it, once, perhaps before this returns.
+  /// Holds the conversation; `over` gets what came of it, once, perhaps before this returns. `carried`: what it begins
+  /// with, as if a question had carried it.
   template <class Result, class Order>
   void begin(providers::operation<Result, Order> what, std::shared_ptr<const providers::account> who,
-             std::shared_ptr<const Order> order, std::function<void(outcome_of<Result>)> over);
+             std::shared_ptr<const Order> order, std::function<void(outcome_of<Result>)> over,
+             wiped_string carried = {});
   void hear(io_done& done);
   void hear(const woken& alarm);
 
@@ -49,8 +51,10 @@ private:
 
 template <class Result, class Order>
 void provider_talk::begin(providers::operation<Result, Order> what, std::shared_ptr<const providers::account> who,
-                          std::shared_ptr<const Order> order, std::function<void(outcome_of<Result>)> over) {
+                          std::shared_ptr<const Order> order, std::function<void(outcome_of<Result>)> over,
+                          wiped_string carried) {
   conversation held;
+  held.carried = std::move(carried);
   held.began = around_->clock->now();
   held.turn = [what, who = std::move(who), order = std::move(order),
                over = std::move(over)](const providers::heard& so_far) -> std::optional<providers::ask> {

@@ -5,6 +5,7 @@
 #include <nestor/actors/configurator.hpp>
 #include <nestor/actors/provider_auth.hpp>
 #include <nestor/core/redact.hpp>
+#include <nestor/nested/conversation.hpp>
 #include <nestor/providers/session_key.hpp>
 #include <nestor/supervision/resume.hpp>
 
@@ -33,6 +34,7 @@ supervision::policy policy_of(const sandbox_spec& spec, const providers::account
   p.replace_lost = spec.policy.losing == on_loss::replace;
   p.withdraws = provider.undo == providers::compensation::withdraw;
   p.pauses = provider.can.pauses;
+  p.converses = !spec.conversation.empty();
   if (provider.can.leases)
     p.lease = spec.policy.lease;
   p.lives_at_most = spec.policy.max_lifetime;
@@ -44,7 +46,7 @@ bool is_push(nested::purpose why) {
 }
 
 bool needs_configuration(nested::purpose why) {
-  return is_push(why) || why == nested::purpose::deep_probe;
+  return is_push(why) || why == nested::purpose::deep_probe || why == nested::purpose::converse;
 }
 
 } // namespace
@@ -432,6 +434,11 @@ nested::push_order supervisor::push_order_for(const command::start_run& run) {
     order.refuse_existing = policy().withdraws && spec.runtime->adopt == adoption::refuse && !machine_.touched;
     if (dialect_.empty())
       order.dialect = spec.dialect;
+    if (run.why == nested::purpose::converse) {
+      order.conversation = spec.conversation;
+      order.conversation_id = nested::conversation_id_of(id_, machine_.number);
+      order.asked_before = machine_.spoken == talk::doubtful;
+    }
   }
   return order;
 }
@@ -479,7 +486,8 @@ void supervisor::on_run_report(run_report& report) {
 
 void supervisor::on_run_step(const run_step& word) {
   if (word.run == machine_.run && machine_.running && *machine_.running != nested::purpose::probe &&
-      *machine_.running != nested::purpose::deep_probe && *machine_.running != nested::purpose::withdraw)
+      *machine_.running != nested::purpose::deep_probe && *machine_.running != nested::purpose::withdraw &&
+      *machine_.running != nested::purpose::converse)
     begin(word.at, word.tries);
   feed(event::progressed{word.run, word.at, word.silent_for});
 }

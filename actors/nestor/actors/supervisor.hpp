@@ -156,6 +156,7 @@ private:
   std::vector<timeline_entry> timeline_;
   instant step_began_{};
   status told_word_ = status::queued;
+  supervision::talk told_talk_{};
   generation told_observed_ = 0;
   incarnation told_fence_ = 0;
 };

@@ -85,11 +85,14 @@ void supervisor::show_steps(phase before, const any_event& e) {
 }
 
 void supervisor::publish() {
-  status_changed now{id_, status_of(machine_), machine_.observed, machine_.fence, whose_, machine_.number};
-  bool same_ready = now.word != status::ready || (now.observed == told_observed_ && now.fence == told_fence_);
+  status_changed now{id_,    status_of(machine_), machine_.observed, machine_.fence,
+                     whose_, machine_.number,     machine_.spoken};
+  bool same_ready = now.word != status::ready || (now.observed == told_observed_ && now.fence == told_fence_ &&
+                                                  (now.spoken == told_talk_ || now.spoken < talk::started));
   if (now.word == told_word_ && same_ready)
     return;
   told_word_ = now.word;
+  told_talk_ = now.spoken;
   told_observed_ = now.observed;
   told_fence_ = now.fence;
   if (auto registry = caf::actor_cast<caf::actor>(registry_))

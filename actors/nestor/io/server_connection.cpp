@@ -21,6 +21,7 @@ constexpr std::size_t kept_capacity_max = 64U << 10U; // bytes of answer that an
 constexpr std::size_t let_go_step = 16U << 10U;       // bytes
 constexpr std::uint64_t let_go_max = 256U << 10U;     // bytes read after a refusal, so that the client can read it
 constexpr milliseconds let_go_within{2'000};
+constexpr int stream_in_kernel = 64 << 10; // bytes: else it takes megabytes for a reader that never reads
 constexpr std::string_view go_ahead = "HTTP/1.1 100 Continue\r\n\r\n";
 
 failure refusal(errc code, std::string cause) {
@@ -269,6 +270,8 @@ void server_connection<Stream>::begin(http::response head, std::function<void()>
   keep_alive_ = false; // nobody knows what a client sends while it listens
   streaming_ = true;
   drained_ = std::move(drained);
+  error ignored;
+  socket().set_option(asio::socket_base::send_buffer_size{stream_in_kernel}, ignored);
   write_head(head, true);
   watch_reader();
   write(true);

@@ -69,6 +69,7 @@ message::RouterAccess modal_cloud::access_to(const modal_sandbox& s) {
   access.set_jwt(new_jwt(access_life));
   // Spelled so whatever is spoken there: the SDK refuses another scheme, and on loopback speaks without TLS anyway.
   access.set_url("https" + options_.base.substr(options_.base.find(':')));
+  access.set_worker_ipv4_address("127.0.0.1");
   router_tokens_[access.jwt()] = s.task;
   return access;
 }
@@ -166,6 +167,11 @@ void modal_cloud::exec_start(const call_ref& c) {
     e->pid = *pid;
   else
     e->exit_status = 127;
+  if (pid && r->timeout_secs() > 0)
+    world_.time.after(std::chrono::seconds{r->timeout_secs()}, [this, id = s->id, exec = r->exec_id()] {
+      if (auto* late = known_exec(id, exec); late && !late->exit_status)
+        world_.inside.signal(id, late->pid, SIGKILL);
+    });
   answer(c, message::Empty{});
 }
 

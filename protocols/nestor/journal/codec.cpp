@@ -38,7 +38,10 @@ constexpr evidence last_of(evidence) {
 } // namespace nested
 namespace supervision {
 constexpr note last_of(note) {
-  return note::closed;
+  return note::conversed;
+}
+constexpr talk last_of(talk) {
+  return talk::unknown;
 }
 } // namespace supervision
 
@@ -132,7 +135,11 @@ void fields(A& a, T& x) {
 
 /// Types and reasons are texts of ours that live for ever: they are stored as text and found again among those.
 std::string_view known_word(std::string_view text) {
-  static const auto types = conditions_of(supervision::state{}, supervision::policy{});
+  static const auto types = [] {
+    supervision::policy every;
+    every.converses = true;
+    return conditions_of(supervision::state{}, every);
+  }();
   for (const auto& each : types)
     if (each.type == text)
       return each.type;
@@ -140,8 +147,8 @@ std::string_view known_word(std::string_view text) {
        p = static_cast<supervision::phase>(static_cast<int>(p) + 1))
     if (supervision::name_of(p) == text)
       return supervision::name_of(p);
-  for (std::string_view word :
-       {"configured", "not_paused", "not_ours", "no_lease", "renewed", "renewal_failed"}) // of sandbox/view.cpp
+  for (std::string_view word : {"configured", "not_paused", "not_ours", "no_lease", "renewed", "renewal_failed",
+                                "started", "starting", "not_started"}) // of sandbox/view.cpp
     if (word == text)
       return word;
   auto code = errc_named(text);
@@ -239,6 +246,7 @@ wiped_string encode(const actual_record& record, const time_anchor& at) {
   return written(record, [&](internal::writer& out, const actual_record& r) {
     fields(out, r);
     out(r.configured_since ? std::optional{stored(*r.configured_since, at)} : std::nullopt);
+    out(r.kept.spoken, r.kept.unspoken); // since version 2
   });
 }
 
@@ -257,6 +265,8 @@ expected<actual_record> decode_actual(std::string_view bytes, const time_anchor&
     in(since);
     if (since)
       r.configured_since = moment_of(*since, at);
+    if (in.whole() && !in.empty())
+      in(r.kept.spoken, r.kept.unspoken);
   });
 }
 

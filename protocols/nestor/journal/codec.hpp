@@ -16,7 +16,7 @@
 namespace nestor::journal {
 
 /// Version of what `encode` writes.
-inline constexpr std::uint64_t record_version = 1;
+inline constexpr std::uint64_t record_version = 2;
 
 /// The clocks at one moment. A moment of the steady clock is stored with its wall time: within the same boot it is read
 /// back as it was, however the wall clock stepped; after a boot it is as long ago as the wall clock says, and never in

@@ -409,6 +409,8 @@ outcome learn(walk& w, const question& q, const http::response& r) {
     case topic::write_init:
     case topic::read_secret_value:
     case topic::read_git_providers:
+    case topic::read_conversation:
+    case topic::start_conversation:
     case topic::clear_git_providers: break; // heard elsewhere, or no routes here
   }
   return {};
@@ -455,6 +457,7 @@ const dialect& agent_server_dialect() {
     .next = next,
     .heard = heard,
     .lost = lost,
+    .conversations = {.there = true, .ids_are_uuids = true, .hold_secrets = true, .id_path = "/id"},
   };
   return self;
 }

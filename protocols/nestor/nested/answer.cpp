@@ -178,6 +178,7 @@ std::string subject_of(const question& asked) {
     case topic::read_secrets: return "listing the secrets";
     case topic::read_secret_value: return named("reading the secret");
     case topic::read_conversations: return "listing the conversations";
+    case topic::read_conversation: return "looking for the conversation";
     case topic::read_init: return "asking whether the server is dormant";
     case topic::write_init: return "waking the dormant server";
     case topic::write_settings: return "the settings";
@@ -187,6 +188,7 @@ std::string subject_of(const question& asked) {
     case topic::delete_secret: return named("deleting the secret");
     case topic::delete_git_provider: return named("deleting the git provider");
     case topic::write_conversation: return named("the secrets of the conversation");
+    case topic::start_conversation: return "the conversation";
   }
   return {};
 }

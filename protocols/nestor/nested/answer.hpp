@@ -18,6 +18,7 @@ enum class topic : std::uint8_t {
   read_secrets,
   read_secret_value,
   read_conversations,
+  read_conversation,
   read_init,
   write_init,
   write_settings,
@@ -26,7 +27,8 @@ enum class topic : std::uint8_t {
   write_secret,
   delete_secret,
   delete_git_provider,
-  write_conversation
+  write_conversation,
+  start_conversation
 };
 
 /// One request of a run, before it becomes HTTP.

@@ -48,6 +48,19 @@ struct secret_change {
   std::uint8_t clashes = 0;  ///< how often the server said "already exists"
 };
 
+/// What a run has learned of the conversation that it is to start (conversation.hpp).
+struct conversation_walk {
+  std::string id;           ///< that it goes by where one may be chosen
+  bool named = false;       ///< the specification chose it
+  bool has_secrets = false; ///< the specification says which secrets it holds
+  bool looks = false;       ///< first it is looked for
+  bool nameless = false;    ///< the server chooses the id: a lost answer cannot be looked for
+  bool said = false;        ///< the server said that it is started: that is read back
+  bool started = false;
+  std::uint8_t lost = 0;      ///< answers, of requests that may have started it
+  std::optional<failure> why; ///< ... the last of them
+};
+
 /// What one run has learned and where it is. Owned by the plan; `order` outlives it.
 struct walk {
   const push_order* order = nullptr;
@@ -84,6 +97,8 @@ struct walk {
   std::string next_page;                  ///< agent-server: of its conversations
   std::vector<std::string> conversations; ///< agent-server: to be told what changed
 
+  conversation_walk talk;
+
   evidence settings_evidence = evidence::value;
   evidence git_evidence = evidence::value;
   evidence secrets_evidence = evidence::value;
@@ -108,6 +123,15 @@ struct dialect_timeouts {
   milliseconds secret;
 };
 
+/// How its servers start conversations.
+struct conversation_way {
+  bool there = false;             ///< they do
+  bool id_may_be_refused = false; ///< some let nobody choose one: 422
+  bool ids_are_uuids = false;     ///< with dashes
+  bool hold_secrets = false;      ///< each has its own copy of them, which is sent along
+  std::string_view id_path{};     ///< where an answer tells the id
+};
+
 struct dialect {
   std::string_view name;
   std::string_view summary; ///< one line for the documentation
@@ -121,6 +145,7 @@ struct dialect {
   outcome (*heard)(walk&, const question&, const http::response&);
   /// The question was sent (or may have been) and no answer came that says what it did.
   void (*lost)(walk&, const question&);
+  conversation_way conversations{};
 };
 
 /// Every dialect of this build, in the order of dialects.def.

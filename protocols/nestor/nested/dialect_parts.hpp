@@ -29,7 +29,8 @@ struct itinerary {
       case purpose::deep_probe: return looking;
       case purpose::configure:
       case purpose::update:
-      case purpose::restore: break;
+      case purpose::restore:
+      case purpose::converse: break;
     }
     return configuring;
   }

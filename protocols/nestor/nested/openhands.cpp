@@ -316,7 +316,9 @@ outcome learn(walk& w, const question& q, const http::response& r, const outcome
     case topic::read_init:
     case topic::write_init:
     case topic::delete_git_provider:
-    case topic::write_conversation: break; // this dialect has no such route
+    case topic::write_conversation: // this dialect has no such route
+    case topic::read_conversation:
+    case topic::start_conversation: break; // heard elsewhere
   }
   return {};
 }
@@ -360,6 +362,7 @@ const dialect& openhands_dialect() {
     .next = next,
     .heard = heard,
     .lost = lost,
+    .conversations = {.there = true, .id_may_be_refused = true, .id_path = "/conversation_id"},
   };
   return self;
 }

@@ -1,4 +1,5 @@
 #include <nestor/core/backoff.hpp>
+#include <nestor/nested/conversation.hpp>
 #include <nestor/nested/detection.hpp>
 #include <nestor/nested/dialect.hpp>
 #include <nestor/nested/json_text.hpp>
@@ -24,10 +25,12 @@ constexpr milliseconds look_within{5'000};
 // the read-back.
 constexpr microseconds start_tolerance{2'000'000};
 
-constexpr std::array<std::string_view, 6> purposes{"configure", "update", "restore", "withdraw", "probe", "deep_probe"};
+constexpr std::array<std::string_view, 7> purposes{"configure", "update",     "restore", "withdraw",
+                                                   "probe",     "deep_probe", "converse"};
 
+/// It looks first whether the server is still the one that was configured.
 bool is_probe(purpose p) {
-  return p == purpose::probe || p == purpose::deep_probe;
+  return p == purpose::probe || p == purpose::deep_probe || p == purpose::converse;
 }
 
 /// A server that is alive says so in JSON; "not initialized" and a proxy's page say something else.
@@ -186,7 +189,8 @@ struct push_plan::impl {
         return send(look("/server_info"), now, false);
       if (now_in == phase::detection)
         return send(detection_question(looking), now, true);
-      auto what_next = spoken->next(walked_so_far);
+      auto what_next =
+        order.why == purpose::converse ? next_of_conversation(walked_so_far, *spoken) : spoken->next(walked_so_far);
       if (auto* q = std::get_if<question>(&what_next))
         return send(std::move(*q), now, true);
       if (auto* done = std::get_if<walked>(&what_next))
@@ -282,7 +286,8 @@ struct push_plan::impl {
   }
 
   void enter_dialect() {
-    if (order.why == purpose::probe) {
+    bool other = order.why == purpose::converse && another_server; // it holds nothing that was confirmed
+    if (order.why == purpose::probe || other) {
       confirm(walked{});
       return;
     }
@@ -291,7 +296,10 @@ struct push_plan::impl {
       return;
     }
     now_in = phase::walking;
-    spoken->begin(walked_so_far);
+    if (order.why == purpose::converse)
+      begin_conversation(walked_so_far, *spoken);
+    else
+      spoken->begin(walked_so_far);
   }
 
   void heard_identity(const http_reply& reply, instant now) {
@@ -362,13 +370,15 @@ struct push_plan::impl {
   }
 
   void heard_walking(const http_reply& reply, instant now) {
+    bool talks = order.why == purpose::converse;
     outcome judged;
     if (const auto* r = std::get_if<http::response>(&reply)) {
-      judged = spoken->heard(walked_so_far, asked, *r);
+      judged =
+        talks ? heard_of_conversation(walked_so_far, *spoken, asked, *r) : spoken->heard(walked_so_far, asked, *r);
     } else {
       judged = judge(asked, std::get<http::transport_error>(reply));
       if (judged.ambiguous)
-        spoken->lost(walked_so_far, asked);
+        talks ? lost_conversation(walked_so_far, asked) : spoken->lost(walked_so_far, asked);
     }
     if (judged.is == outcome::kind::refused)
       fail(std::move(judged.why));

@@ -3,7 +3,8 @@
 // Theory of operation. A run has a purpose. `configure`, `update` and `restore` walk alive → (dialect) → settings →
 // git providers → secrets → verify, one request at a time, and end `done` only with the strongest evidence the dialect
 // has. `withdraw` takes back what was written and reads back that it is gone. `probe` and `deep_probe` look whether the
-// same server still lives and (deep) still holds what was confirmed. Each step has its own budget of tries; a spent
+// same server still lives and (deep) still holds what was confirmed. `converse` looks the same way and then has the
+// conversation started (conversation.hpp). Each step has its own budget of tries; a spent
 // budget ends the run with a failure that says which higher rung of the ladder helps. The machine sends nothing and
 // knows no clock: `next` is asked what to do, the answer of the world comes back through `on_reply`.
 //
@@ -25,7 +26,7 @@
 
 namespace nestor::nested {
 
-enum class purpose : std::uint8_t { configure, update, restore, withdraw, probe, deep_probe };
+enum class purpose : std::uint8_t { configure, update, restore, withdraw, probe, deep_probe, converse };
 std::string_view name_of(purpose p);
 
 /// Limits of one run. Every number has its reason in push_plan.cpp or in the dialect.
@@ -50,6 +51,9 @@ struct push_order {
   std::shared_ptr<const digest_key> key; ///< for the delivery that `done` reports
   /// Probes: `alive_at` of the run that was confirmed. A server that started later is another one.
   std::optional<instant> configured_since;
+  std::string conversation;    ///< `converse`: the dialect's own fields, a JSON object
+  std::string conversation_id; ///< … its name where one may be chosen, 32 hexadecimal digits
+  bool asked_before = false;   ///< … an earlier run may have asked for it
   push_limits limits;
   std::uint64_t seed = 1; ///< of the back-off's jitter
 };

@@ -4,6 +4,7 @@
 // first.
 #include <nestor/providers/internal/carried.hpp>
 #include <nestor/providers/internal/modal_calls.hpp>
+#include <nestor/providers/internal/modal_commands.hpp>
 #include <nestor/providers/internal/option_rows.hpp>
 #include <nestor/providers/internal/outcome.hpp>
 #include <nestor/providers/start.hpp>
@@ -479,6 +480,7 @@ const provider& modal_provider() {
     .observe = observe,
     .destroy = destroy,
     .list = list_all,
+    .exec = run_command,
   };
   return self;
 }

@@ -1,6 +1,8 @@
-// `remote`: the runtime API (/start, /sessions, /runtime, /pause, /resume, /stop). It has no labels, cannot list what
-// carries one: a runtime is found again by the session id we gave it, which names sandbox and attempt, and the labels
-// travel in its environment. The service itself makes the session key and tells it.
+// `remote`: the runtime API (/start, /sessions, /runtime, /list, /pause, /resume, /stop). It has no labels, cannot list
+// what carries one: a runtime is found again by the session id we gave it, which names sandbox and attempt, and the
+// labels travel in its environment. One session id may have two runtimes, as far as is known, and a look-up shows one:
+// before absence is said, newer services are asked for their list. The service itself makes the session key and tells
+// it.
 #include <nestor/providers/internal/json_answer.hpp>
 #include <nestor/providers/rest.hpp>
 #include <nestor/providers/start.hpp>
@@ -34,7 +36,7 @@ constexpr std::array fields{
 };
 constexpr std::array<std::string_view, 3> option_names{"resource_factor", "runtime_class", "working_dir"};
 
-enum : place { at_start, at_created, at_waiting, at_stopping, at_checking, at_found, at_resumed };
+enum : place { at_start, at_created, at_waiting, at_stopping, at_checking, at_found, at_resumed, at_listed };
 
 // -- calls ----------------------------------------------------------------------------------------
 
@@ -200,48 +202,96 @@ progress<runtime> provision(const account& who, const provision_order& order, co
   return failure{errc::create_unknown, step::provision, r.ref + " failed and could not be ended", 0, {}};
 }
 
-progress<sighting> observe(const account& who, const provision_order& order, const heard& so_far) {
+// -- looking: by its name first, and then in the list of everything --------------------------------
+
+ask by_name(const account& who, const labels& stamp) {
+  return ask{control(who, http::method::get, "/sessions/" + name_of(stamp)), milliseconds{0}, at_found};
+}
+
+ask everything(const account& who) {
+  return ask{control(who, http::method::get, "/list"), milliseconds{0}, at_listed};
+}
+
+/// Older services have no list, and one that is too long for us tells nothing: then the look-up by name stands.
+bool has_no_list(const io_reply& reply) {
+  constexpr std::uint16_t not_allowed = 405, not_implemented = 501;
+  const auto* exchange = std::get_if<http_reply>(&reply);
+  const auto* broke = exchange ? std::get_if<http::transport_error>(exchange) : nullptr;
+  const auto* response = response_of(reply);
+  return (broke && *broke == http::transport_error::too_large) || has_status(response, not_found) ||
+         has_status(response, not_allowed) || has_status(response, not_implemented);
+}
+
+bool stopped(const json& answer) { // for good
+  return text_at(answer, "status") == "stopped";
+}
+
+/// What the answer at `at_found` or `at_listed` tells of that name: a runtime as the service describes it, or none.
+progress<std::optional<json>> told_of(const account& who, const labels& stamp, const heard& so_far) {
   constexpr std::string_view doing = "looking for a runtime";
-  if (so_far.at == at_start)
-    return ask{control(who, http::method::get, "/sessions/" + name_of(order.stamp)), milliseconds{0}, at_found};
   const auto* response = response_of(*so_far.reply);
-  if (so_far.at == at_resumed) {
-    if (succeeded(response))
-      return sighting{unpack(who, so_far.carried)};
-    return failure_of(who, stage::looking, "resuming a runtime", *so_far.reply);
-  }
-  if (has_status(response, not_found))
-    return sighting{absent{}};
+  if (so_far.at == at_found && has_status(response, not_found))
+    return everything(who);
+  if (so_far.at == at_listed && has_no_list(*so_far.reply))
+    return std::optional<json>{};
   if (!succeeded(response))
     return failure_of(who, stage::looking, doing, *so_far.reply);
   auto answer = json_of(*response);
-  auto status = text_at(answer, "status");
-  if (status == "stopped") // for good
+  if (so_far.at == at_found) {
+    if (stopped(answer))
+      return everything(who);
+    return std::optional{std::move(answer)};
+  }
+  const auto& all = internal::at(answer, "runtimes");
+  if (!all.is_array())
+    return not_understood(who, stage::looking, doing, "the list lacks its runtimes");
+  for (const auto& each : all)
+    if (text_at(each, "session_id") == name_of(stamp) && !stopped(each))
+      return std::optional{each};
+  return std::optional<json>{};
+}
+
+progress<sighting> observe(const account& who, const provision_order& order, const heard& so_far) {
+  constexpr std::string_view doing = "looking for a runtime";
+  if (!so_far.reply)
+    return by_name(who, order.stamp);
+  if (so_far.at == at_resumed) {
+    if (succeeded(response_of(*so_far.reply)))
+      return sighting{unpack(who, so_far.carried)};
+    return failure_of(who, stage::looking, "resuming a runtime", *so_far.reply);
+  }
+  auto told = told_of(who, order.stamp, so_far);
+  const auto* found = std::get_if<std::optional<json>>(&told);
+  if (auto* question = std::get_if<ask>(&told))
+    return std::move(*question);
+  if (!found)
+    return std::get<failure>(std::move(told));
+  if (!found->has_value())
     return sighting{absent{}};
-  auto r = runtime_of(who, answer);
+  auto r = runtime_of(who, **found);
   if (!r)
     return not_understood(who, stage::looking, doing, "the answer lacks runtime_id or url");
-  if (status == "paused")
+  if (text_at(**found, "status") == "paused")
     return ask{about(who, "resume", r->ref), milliseconds{0}, at_resumed, pack(*r)};
   return sighting{std::move(*r)};
 }
 
 progress<sighting> twin(const account& who, const labels& stamp, const heard& so_far) {
   if (!so_far.reply)
-    return ask{control(who, http::method::get, "/sessions/" + name_of(stamp))};
-  const auto* response = response_of(*so_far.reply);
-  if (has_status(response, not_found))
+    return by_name(who, stamp);
+  auto told = told_of(who, stamp, so_far);
+  const auto* found = std::get_if<std::optional<json>>(&told);
+  if (auto* question = std::get_if<ask>(&told))
+    return std::move(*question);
+  if (!found)
+    return std::get<failure>(std::move(told));
+  if (!found->has_value())
     return sighting{absent{}};
-  constexpr std::string_view doing = "looking for another runtime of the same name";
-  if (!succeeded(response))
-    return failure_of(who, stage::looking, doing, *so_far.reply);
-  auto answer = json_of(*response);
   runtime other;
-  other.ref = text_at(answer, "runtime_id");
-  if (text_at(answer, "status") == "stopped")
-    return sighting{absent{}};
+  other.ref = text_at(**found, "runtime_id");
   if (other.ref.empty())
-    return not_understood(who, stage::looking, doing, "the answer lacks runtime_id");
+    return not_understood(who, stage::looking, "looking for another runtime of the same name",
+                          "the answer lacks runtime_id");
   return sighting{std::move(other)};
 }
 

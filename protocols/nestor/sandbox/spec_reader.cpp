@@ -1,5 +1,6 @@
 #include <nestor/sandbox/spec_reader.hpp>
 
+#include <nestor/nested/dialect.hpp>
 #include <nestor/sandbox/internal/json_tree.hpp>
 #include <nestor/sandbox/internal/settings_text.hpp>
 #include <nestor/sandbox/internal/spec_draft.hpp>
@@ -308,6 +309,16 @@ void refuse_secret_names_in_env(const draft& d, std::vector<fault>& faults) {
                         "remove it here: secrets are pushed, never put into the environment"});
 }
 
+void refuse_conversation_of_none(const sandbox_spec& spec, std::vector<fault>& faults) {
+  const auto* dialect = nested::dialect_named(spec.dialect);
+  if (!spec.conversation.empty() && dialect != nullptr && !dialect->conversations.there)
+    faults.push_back({errc::capability_missing,
+                      "conversation",
+                      {},
+                      "the dialect " + spec.dialect + " has no conversations",
+                      "remove it, or name another dialect"});
+}
+
 /// What is known of the secrets before anything was looked up.
 resolved_secrets literals_of(const configuration_source& source) {
   resolved_secrets known;
@@ -352,6 +363,7 @@ checked<spec_source> read_spec(std::string_view json, const reading& how) {
   std::ranges::sort(d.configuration.secrets, {}, &custom_secret_source::name);
   std::ranges::sort(d.runtime.env);
   refuse_secret_names_in_env(d, result.faults);
+  refuse_conversation_of_none(d.spec, result.faults);
   refuse_secrets_in_env(d.runtime, d.configuration, literals_of(d.configuration), result.faults);
   if (!result.faults.empty())
     return result;

@@ -162,6 +162,28 @@ status status_of(const supervision::state& s) {
   return s.requested ? status::destroyed : status::failed;
 }
 
+namespace {
+
+condition conversation_of(const supervision::state& s) {
+  using supervision::talk;
+  bool served = s.now == phase::ready;
+  bool told = s.unspoken && s.why && s.why->code == *s.unspoken;
+  auto message = told ? to_string(*s.why) : s.unspoken ? std::string{row_of(*s.unspoken).title} : std::string{};
+  auto reason = s.unspoken ? name_of(*s.unspoken) : std::string_view{"starting"};
+  switch (s.spoken) { // no default: a new state must be told
+    case talk::none: return {"Conversation", truth::no, served ? "starting" : "not_started", {}};
+    case talk::asked:
+    case talk::doubtful: return {"Conversation", truth::unknown, reason, std::move(message)};
+    case talk::started: return {"Conversation", truth::yes, "started", {}};
+    case talk::failed: return {"Conversation", truth::no, reason, std::move(message)};
+    case talk::unknown: return {"Conversation", truth::unknown, reason, std::move(message)};
+    case talk::count_: break;
+  }
+  return {"Conversation", truth::unknown, reason, {}};
+}
+
+} // namespace
+
 std::vector<condition> conditions_of(const supervision::state& s, const supervision::policy& p) {
   auto reason = reason_of(s);
   auto message = s.why ? to_string(*s.why) : std::string{};
@@ -169,7 +191,7 @@ std::vector<condition> conditions_of(const supervision::state& s, const supervis
   auto ready = s.now == phase::unreachable ? truth::unknown : as_truth(serving);
   auto updated = s.update_refused ? truth::no : s.wanted == s.observed ? truth::yes : truth::unknown;
   bool quarantined = status_of(s) == status::quarantined;
-  return {
+  std::vector<condition> all{
     {"Authenticated", as_truth(s.number > 0), reason, {}},
     {"Provisioned", s.create_out ? truth::unknown : as_truth(s.open), reason, {}},
     {"Alive", alive_of(s), reason, {}},
@@ -182,6 +204,9 @@ std::vector<condition> conditions_of(const supervision::state& s, const supervis
     {"Quarantined", as_truth(quarantined), reason, quarantined ? message : std::string{}},
     {"Absent", absent_of(s), s.obstacle ? name_of(*s.obstacle) : supervision::name_of(s.now), {}},
   };
+  if (p.converses)
+    all.push_back(conversation_of(s));
+  return all;
 }
 
 std::string_view name_of(truth t) {

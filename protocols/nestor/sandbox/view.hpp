@@ -54,7 +54,7 @@ struct condition {
   std::string message;
 };
 
-/// All conditions, always in the same order.
+/// All conditions, always in the same order; `Conversation` only where one is wanted.
 std::vector<condition> conditions_of(const supervision::state& s, const supervision::policy& p);
 
 enum class outcome : std::uint8_t { running, ok, failed };

@@ -191,7 +191,7 @@ void ready(turn t, const any_event& e) {
     t.due(timer::probe) = never;
     t.s.observed != t.s.wanted && !t.s.update_refused ? t.update() : t.restore();
   };
-  if (changes_rest(t, e))
+  if (changes_rest(t, e) || conversing(t, e))
     return;
   if (as<event::configuration_changed>(e)) {
     t.stop_run();
@@ -524,10 +524,17 @@ std::string_view name_of(phase p) {
 
 std::string_view name_of(note n) {
   constexpr std::array<std::string_view, static_cast<std::size_t>(note::count_)> names{
-    "intent", "runtime",  "touched", "confirmed", "quarantined", "pausing",
-    "paused", "resuming", "doomed",  "absent",    "closed"};
+    "intent",   "runtime", "touched", "confirmed", "quarantined", "pausing",  "paused",
+    "resuming", "doomed",  "absent",  "closed",    "conversing",  "conversed"};
   static_assert(!names.back().empty());
   return names.at(static_cast<std::size_t>(n));
+}
+
+std::string_view name_of(talk t) {
+  constexpr std::array<std::string_view, static_cast<std::size_t>(talk::count_)> names{"none",    "asked",  "doubtful",
+                                                                                       "started", "failed", "unknown"};
+  static_assert(!names.back().empty());
+  return names.at(static_cast<std::size_t>(t));
 }
 
 } // namespace nestor::supervision

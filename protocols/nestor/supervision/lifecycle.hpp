@@ -20,6 +20,10 @@
 //   and is repeated until it is; what comes back is read back, like everything that was out of sight, before it is
 //   served. A lease is renewed beside all that while there is a runtime that is awake.
 //
+//   A conversation, where one is wanted, is asked for once a generation is Ready that nothing newer is wanted over, and
+//   never before. That it may have been asked for is durable first; an answer that was lost is looked for, and only a
+//   dialect that can tell that nothing came of it asks again. Whatever comes of it, the sandbox stays as it is.
+//
 //   The races it exists to survive: a destroy while a create is out (the answer we are still owed may bring a runtime);
 //   a create whose answer never comes (looked for until it settles, never created twice); answers of children that were
 //   given up (fenced by run and attempt, ignored and counted); a configuration that changes at any moment; a runtime
@@ -97,9 +101,23 @@ enum class note : std::uint8_t {
   doomed,      ///< it was given up; its runtime ends
   absent,      ///< nothing is left of the latest create
   closed,      ///< … and no other follows
+  conversing,  ///< a conversation is asked for once this is durable
+  conversed,   ///< what came of that is known
   count_
 };
 std::string_view name_of(note n);
+
+/// How far the conversation is that the specification wants, on this runtime.
+enum class talk : std::uint8_t {
+  none,     ///< nobody was asked for it
+  asked,    ///< that it may be asked for is durable
+  doubtful, ///< it was, perhaps, and no answer was heard: it is looked for
+  started,
+  failed,  ///< certainly not; asked for again with the next generation
+  unknown, ///< for good: it may run, and is not asked for again
+  count_
+};
+std::string_view name_of(talk t);
 
 /// What one record keeps of the machine: enough to go on after its SUPERVISOR died at any moment. See resume.hpp.
 struct memo {
@@ -114,6 +132,8 @@ struct memo {
   std::uint8_t replaced = 0;          ///< replacements spent
   generation wanted = 0;              ///< when this was written
   generation observed = 0;            ///< confirmed on this runtime; 0 = none
+  talk spoken = talk::none;           ///< how far its conversation is
+  std::optional<errc> unspoken;       ///< why it failed, or is doubtful
   std::shared_ptr<const failure> why; ///< only of what was refused, quarantined or doomed
 };
 
@@ -275,6 +295,7 @@ struct policy {
   bool replace_lost = false;     ///< policy.on_loss: replace
   bool withdraws = false;        ///< the provider's compensation is `withdraw`
   bool pauses = false;           ///< the provider can
+  bool converses = false;        ///< a conversation is wanted
   friend bool operator==(const policy&, const policy&) = default;
 };
 
@@ -318,6 +339,10 @@ struct state {
   bool doubted = false;        ///< not watched for a while: read back before it is served again
   bool update_refused = false; ///< `wanted` was refused; `observed` was restored
   bool removing = false;       ///< the running update takes something away
+
+  // its conversation
+  talk spoken = talk::none;
+  std::optional<errc> unspoken; ///< why it failed, or is doubtful
 
   // budgets
   intensity replacements{};

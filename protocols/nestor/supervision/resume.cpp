@@ -25,6 +25,8 @@ void take_over(const policy& p, state& s, const memo& m, instant now) {
   if (p.lease && !s.doomed)
     s.due[static_cast<std::size_t>(timer::lease)] = now; // how much is left of it is not known
   s.observed = m.observed;
+  s.spoken = m.spoken == talk::asked ? talk::doubtful : m.spoken; // nobody knows how far it came
+  s.unspoken = m.unspoken;
   s.was_ready = m.observed != 0;
   s.update_refused = m.refused && m.wanted == s.wanted;
   bool newer = s.observed != s.wanted && !s.update_refused;
@@ -40,6 +42,7 @@ void take_over(const policy& p, state& s, const memo& m, instant now) {
     s.due[static_cast<std::size_t>(timer::retry)] = never;
   } else if (s.was_ready) {
     s.dirty = s.lapsed = newer; // a push of the newer one may have begun
+    s.removing = newer;         // whether it takes something away is not on record
     s.doubted = !newer;         // or one of the same
     s.now = phase_out_of_sight(m);
     s.rests = m.rests;

@@ -134,11 +134,11 @@ inline std::string text_of(const io_request& request) {
 
 template <class Result, class Order>
 held<Result> converse(operation<Result, Order> what, const account& who, const Order& order,
-                      const std::function<io_reply(const ask&, std::size_t)>& answer) {
+                      const std::function<io_reply(const ask&, std::size_t)>& answer, wiped_string carried = {}) {
   held<Result> all;
   heard so_far;
+  so_far.carried = carried;
   io_reply reply;
-  wiped_string carried;
   for (;;) {
     auto step = what(who, order, so_far);
     if (auto* result = std::get_if<Result>(&step))

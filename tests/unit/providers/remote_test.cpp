@@ -96,12 +96,43 @@ TEST_CASE("remote a stopped session is gone for good, a paused one is resumed") 
     all.insert(all.end(), more.begin(), more.end());
     return converse(remote().observe, account_of(remote()), order_for(remote()), in_turn(all));
   };
-  auto stopped = at("stopped", {});
+  auto stopped = at("stopped", {replied(404)}); // an older service has no list
   CHECK(std::holds_alternative<absent>(*stopped.result()));
   auto paused = at("paused", {replied(200)});
   CHECK(std::holds_alternative<runtime>(*paused.result()));
   CHECK(line_of(paused.asked[1]) == "POST /resume");
   CHECK(at("paused", {replied(500)}).why()); // and no second start
+}
+
+TEST_CASE("remote two runtimes of one session: the look-up shows one, the list the other") {
+  auto list_of = [](std::string_view name, std::string_view status) {
+    return replied(200, R"({"total":2,"runtimes":[{"session_id":"other","runtime_id":"rt-9","status":"running"},)"
+                        R"({"session_id":")" +
+                          std::string{name} + R"(","status":")" + std::string{status} +
+                          R"(","runtime_id":"rt-1","url":"https://rt-1.test","session_api_key":"k"}]})");
+  };
+  constexpr std::string_view ours = "nst-bbbbbbbbbbbbbbbbbbbbbbbbbb-3";
+  auto twin = [&](std::vector<io_reply> replies) {
+    return converse(remote().twin, account_of(remote()), test_labels(), in_turn(std::move(replies)));
+  };
+  auto left = twin({replied(404), list_of(ours, "running")});
+  REQUIRE(left.result());
+  CHECK(line_of(left.asked[1]) == "GET /list");
+  CHECK(std::get<runtime>(*left.result()).ref == "rt-1");
+  auto is_absent = [](const auto& held) { return held.result() && std::holds_alternative<absent>(*held.result()); };
+  CHECK(is_absent(twin({replied(404), list_of("somebody-else", "running")})));
+  CHECK(is_absent(twin({replied(404), list_of(ours, "stopped")})));
+  for (auto none : {replied(404), replied(405), replied(501), broke(http::transport_error::too_large)})
+    CHECK(is_absent(twin({replied(404), none})));
+  for (auto unclear : {replied(500), replied(200, "<html>"), broke(http::transport_error::reset)}) {
+    CHECK(twin({replied(404), unclear}).why());
+    CHECK(twin({unclear}).why());
+  }
+  auto looked_for = converse(remote().observe, account_of(remote()), order_for(remote()),
+                             in_turn({replied(404), list_of(ours, "paused"), replied(200)}));
+  REQUIRE(looked_for.result());
+  CHECK(std::get<runtime>(*looked_for.result()).where.host == "rt-1.test");
+  CHECK(line_of(looked_for.asked.back()) == "POST /resume");
 }
 
 TEST_CASE("remote destroy waits until the pod is gone") {

@@ -180,14 +180,22 @@ void journal_sql::forget(const std::string& id) {
   drop_sandbox_.execute(true);
 }
 
+/// Read to its end: SQLite's log of what was written grows for as long as any statement stands before a row.
+std::optional<std::string> journal_sql::only_row(soci::statement& with) {
+  std::optional<std::string> found;
+  for (bool more = with.execute(true); more; more = with.fetch())
+    found = got_;
+  return found;
+}
+
 std::optional<std::string> journal_sql::wanted_of(const std::string& id, long long number) {
   id_ = id, number_ = number;
-  return wanted_.execute(true) ? std::optional{got_} : std::nullopt;
+  return only_row(wanted_);
 }
 
 std::optional<std::string> journal_sql::actual_of(const std::string& id) {
   id_ = id;
-  return actual_.execute(true) ? std::optional{got_} : std::nullopt;
+  return only_row(actual_);
 }
 
 std::vector<journal_sql::sandbox_row> journal_sql::all_of(soci::statement& with) {
@@ -206,11 +214,10 @@ std::vector<journal_sql::sandbox_row> journal_sql::all_of(soci::statement& with)
   id_ = all.front().id, last_ = all.back().id;
   auto at = all.begin(); // both are ordered by id
   for (bool more = all_wanted_.execute(true); more; more = all_wanted_.fetch()) {
-    while (at != all.end() && at->id != got_id_)
+    while (at != all.end() && at->id < got_id_)
       ++at;
-    if (at == all.end())
-      break; // of nobody
-    at->wanted.push_back({got_number_, got_});
+    if (at != all.end() && at->id == got_id_) // else it is of nobody
+      at->wanted.push_back({got_number_, got_});
   }
   return all;
 }

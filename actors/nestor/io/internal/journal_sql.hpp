@@ -68,6 +68,7 @@ public:
 
 private:
   bool changed(soci::statement& with);
+  std::optional<std::string> only_row(soci::statement& with);
   std::vector<sandbox_row> all_of(soci::statement& with);
   soci::statement prepared_write(connection& db);
   void write_many(std::span<written> rows);

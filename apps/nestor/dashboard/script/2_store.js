@@ -1,5 +1,6 @@
 // -- what is known: sandboxes by id, the latest events, how the node is -----------------------------------------------
 const eventsKept = 500,
+  screenful = 40, // rows of the tallest usual screen
   pageSize = 200;
 const drawEvery = 250; // milliseconds: a busy node tells more than eyes can follow
 const fetchesAtOnce = 6; // of sandboxes that are on the screen and changed
@@ -62,6 +63,15 @@ function readyAfter(s) {
   const queue = s.timeline.find(t => t.step === 'queue'),
     ready = s.timeline.find(t => t.step === 'ready');
   return ready?.outcome === 'ok' && queue?.ended_at ? Date.parse(ready.ended_at) - Date.parse(queue.ended_at) : NaN;
+}
+
+/** What fills the screen, before anything else is known: `loadAll` asks for it again. */
+async function peek() {
+  if (known.sandboxes.size) return;
+  const page = await ask(`/v1/sandboxes?limit=${screenful}`);
+  for (const each of page.items) keep(each, false);
+  ++known.revision;
+  requestAnimationFrame(draw);
 }
 
 async function loadAll() {

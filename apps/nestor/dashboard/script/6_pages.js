@@ -260,10 +260,12 @@ async function signIn() {
   route();
   while (token)
     try {
-      const about = await ask('/version');
-      await catchUp();
-      known.providers = (await ask('/v1/providers')).items;
-      known.node = await ask('/v1/node').catch(() => null); // an admin's
+      const first = peek(); // painted while the rest is asked for
+      const [about] = await Promise.all([ask('/version'), catchUp(), first]);
+      [known.providers, known.node] = await Promise.all([
+        ask('/v1/providers').then(told => told.items),
+        ask('/v1/node').catch(() => null), // an admin's
+      ]);
       lamp('on', `live · ${about.version}`);
       trouble('');
       openStory(chosen);

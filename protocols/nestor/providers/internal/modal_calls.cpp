@@ -23,30 +23,17 @@ constexpr std::size_t older_id_letters = 22;
 constexpr std::uint16_t https_port = 443;
 constexpr float image_held_s = 55.0F; // as the SDK
 
-wiped_string bytes_of(const google::protobuf::MessageLite& message) {
-  wiped_string bytes(message.ByteSizeLong(), '\0');
-  message.SerializeToArray(bytes.data(), static_cast<int>(bytes.size()));
-  return bytes;
-}
-
 bool ends_with_policy(std::string_view type_url) {
   return type_url.ends_with("/modal.client.RPCRetryPolicy");
 }
 
-/// One value for one create, whoever sends it again on the way: a UUID made of the labels, which no other create has.
+/// One value for one create, whoever sends it again on the way: made of the labels, which no other create has.
 std::string create_key(const labels& stamp) {
   std::array<unsigned char, 16> hash{};
   auto text = stamp.installation.text + "\n" + name_of(stamp);
   crypto_generichash(hash.data(), hash.size(), reinterpret_cast<const unsigned char*>(text.data()), text.size(),
                      nullptr, 0);
-  hash[6] = static_cast<unsigned char>((hash[6] & 0x0FU) | 0x40U);
-  hash[8] = static_cast<unsigned char>((hash[8] & 0x3FU) | 0x80U);
-  std::string key(2 * hash.size() + 1, '\0');
-  sodium_bin2hex(key.data(), key.size(), hash.data(), hash.size());
-  key.pop_back();
-  for (std::size_t dash : {8, 13, 18, 23})
-    key.insert(dash, "-");
-  return key;
+  return uuid_of({reinterpret_cast<const char*>(hash.data()), hash.size()});
 }
 
 void limit(message::Definition& into, const provision_order& order) {
@@ -65,6 +52,25 @@ void limit(message::Definition& into, const provision_order& order) {
 }
 
 } // namespace
+
+wiped_string bytes_of(const google::protobuf::MessageLite& message) {
+  wiped_string bytes(message.ByteSizeLong(), '\0');
+  message.SerializeToArray(bytes.data(), static_cast<int>(bytes.size()));
+  return bytes;
+}
+
+std::string uuid_of(std::string_view random) {
+  std::array<unsigned char, 16> bytes{};
+  std::copy_n(random.begin(), std::min(random.size(), bytes.size()), bytes.begin());
+  bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0FU) | 0x40U);
+  bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3FU) | 0x80U);
+  std::string text(2 * bytes.size() + 1, '\0');
+  sodium_bin2hex(text.data(), text.size(), bytes.data(), bytes.size());
+  text.pop_back();
+  for (std::size_t dash : {8, 13, 18, 23})
+    text.insert(dash, "-");
+  return text;
+}
 
 bool is_older(std::string_view sandbox_id) {
   constexpr std::string_view mark = "sb-";

@@ -27,6 +27,10 @@ inline constexpr std::string_view auth_token = "auth_token";
 /// are the older kind.
 bool is_older(std::string_view sandbox_id);
 
+wiped_string bytes_of(const google::protobuf::MessageLite& message);
+/// "0190f6b2-…": the first 16 bytes as a random UUID (version 4); missing ones are 0.
+std::string uuid_of(std::string_view random);
+
 /// A call of that method with all that a call carries but the proof's token.
 grpc_call unproven_call(const account& who, std::string_view method, const google::protobuf::MessageLite& request);
 grpc_call call_of(const account& who, std::string_view method, const google::protobuf::MessageLite& request);

@@ -28,6 +28,8 @@ memo turn::memo_of(note what) const {
   m.observed = what == note::confirmed ? s.run_target : s.observed;
   m.refused = s.update_refused && m.observed != s.wanted;
   m.rests = s.rests;
+  m.spoken = what == note::conversing ? talk::asked : s.spoken;
+  m.unspoken = s.unspoken;
   if (s.why && (m.refused || m.doomed || what == note::quarantined))
     m.why = std::make_shared<const failure>(*s.why);
   return m;
@@ -53,7 +55,7 @@ bool turn::is_awaited(std::uint64_t revision) {
 // -- children -----------------------------------------------------------------------------------
 void turn::start_run(purpose why, generation target) {
   ++s.run;
-  if (why != purpose::probe && why != purpose::deep_probe)
+  if (why != purpose::probe && why != purpose::deep_probe && why != purpose::converse)
     ++s.fence;
   s.running = why;
   s.run_target = target;
@@ -73,6 +75,8 @@ void turn::ask_to_write() {
 }
 
 void turn::end_run() {
+  if (s.running == purpose::converse)
+    s.spoken = talk::doubtful; // until somebody says better
   s.running.reset();
   s.touch = 0;
   due(timer::work) = never;
@@ -156,6 +160,8 @@ void turn::own() { // the runtime is there
   s.tries = s.reconfigures = 0;
   s.dirty = s.lapsed = s.was_ready = false;
   s.observed = 0;
+  s.spoken = talk::none; // another runtime, another conversation
+  s.unspoken.reset();
   keep_lease();
   if (p.lives_at_most && due(timer::life) == never)
     arm(timer::life, *p.lives_at_most);
@@ -173,12 +179,14 @@ void turn::configure() {
 void turn::update() {
   due(timer::retry) = due(timer::probe) = never;
   s.update_refused = false;
+  s.awaited = 0;
   go(phase::updating);
   start_run(purpose::update, s.wanted);
 }
 
 void turn::restore() {
   due(timer::retry) = never;
+  s.awaited = 0;
   go(phase::restoring);
   start_run(purpose::restore, s.observed);
 }
@@ -189,6 +197,8 @@ void turn::confirm() {
 }
 
 void turn::become_ready() {
+  if (s.spoken == talk::failed && s.observed != s.run_target)
+    s.spoken = talk::none;
   s.observed = s.run_target;
   s.was_ready = true;
   s.dirty = s.lapsed = s.doubted = false;
@@ -210,6 +220,8 @@ void turn::watch() { // between 75 % and 125 % of the period, so that 100,000 sa
   auto spread = period / 2;
   auto jitter = spread > 0 ? static_cast<std::int64_t>(next_random(s.seed) % static_cast<std::uint64_t>(spread)) : 0;
   arm(timer::probe, milliseconds{period - spread / 2 + jitter});
+  if (due(timer::retry) == never)
+    converse();
 }
 
 // -- the ladder ---------------------------------------------------------------------------------
@@ -285,6 +297,7 @@ bool turn::unanswered(const failure& why) {
 void turn::lose_sight() {
   s.doubted = s.observed != 0; // unseen it may have restarted, too soon after its push for its clock to tell
   go(phase::unreachable);
+  s.awaited = 0;
   due(timer::probe) = never;
   retry_after(endless_backoff);
 }
@@ -329,6 +342,7 @@ void turn::gone() { // proven: nothing of this attempt is left
   s.obstacle.reset();
   s.open = s.create_out = s.touched = s.dirty = s.lapsed = s.doubted = s.was_ready = s.rests = s.leased = false;
   s.observed = 0;
+  s.spoken = talk::none;
   s.awaited = 0;
   due(timer::lease) = due(timer::settle) = due(timer::work) = due(timer::retry) = due(timer::probe) = never;
   absence();

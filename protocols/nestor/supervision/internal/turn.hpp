@@ -93,6 +93,12 @@ struct turn {
   void renew();
   void keep_lease(); ///< it was granted now
 
+  // -- its conversation
+  void converse(); ///< if one is wanted, not asked for, and nothing stands in its way
+  void spoken();   ///< it was started
+  void unspoken(const failure& why);
+  void converse_later();
+
   // -- the ladder
   void replace_or_give_up(const failure& why);
   void give_up(const failure& why);
@@ -110,6 +116,9 @@ struct turn {
   void absence();
   void lost(const failure& why); ///< the provider proves that the runtime ended by itself
 };
+
+// -- what a Ready sandbox's conversation hears, in talk.cpp; false: it is not for it
+bool conversing(turn t, const any_event& e);
 
 // -- phases that are told in rest.cpp
 void switching(turn t, const any_event& e);
