@@ -351,7 +351,9 @@ void judge::check_at_rest(const sandbox_id& id, const known& k) {
 void judge::check_fair_weather(const sandbox_id& id, const known& k) {
   if (!scenario_.troubles.empty() || k.died || records_.unwanted.contains(id))
     return;
-  if (ended(k.word) && !k.was_ready && !scenario_.strikes.empty())
+  const auto* records = records_.find(id);
+  bool over = ended(k.word) || (records && records->closed); // of one that ended in an earlier life nothing is told
+  if (over && !k.was_ready && !scenario_.strikes.empty())
     return; // some providers keep a create that a crash left in doubt open for longer than a sandbox may start
   if (k.seen.size() > 1)
     return blame(told_.alias(id) + " was given another runtime, and nothing was wrong with the first");
