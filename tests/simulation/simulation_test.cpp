@@ -74,7 +74,7 @@ TEST_CASE("a name stays taken when the last record of an earlier one of that nam
   auto at = [](int ms, act what, unsigned variant = 0) { return deed{nestor::milliseconds{ms}, what, 0, variant}; };
   s.deeds = {at(0, act::create), at(1'000, act::destroy), at(3'000, act::create), at(6'000, act::create, 1)};
   // The node starts again after the third deed, and closes the first sandbox once more before the fourth.
-  s.strikes.push_back({blow::after_deed, 3, nestor::milliseconds{100}, 100, 300});
+  s.strikes.push_back({blow::after_deed, 3, nestor::milliseconds{100}, 100, 30});
   std::size_t closes_refused = 0;
   for (unsigned group = 1; group < 40; ++group) {
     auto one = s;
