@@ -131,8 +131,8 @@ private:
   /// With their tenant's. One of an ended sandbox may be known twice after a start: where its last record was refused,
   /// it is closed once more, and somebody else has had the name meanwhile.
   std::multiset<std::string> names_;
-  std::map<std::string, std::size_t> per_tenant_; ///< alive
-  std::multiset<std::string> addresses_; ///< likewise
+  std::map<std::string, std::size_t> per_tenant_;                            ///< alive
+  std::multiset<std::string> addresses_;                                     ///< likewise
   std::map<const providers::account_source*, supervision::admission> lines_; ///< one for each account in use
   const providers::account_source* served_ = nullptr;                        ///< whose line had its turn last
   std::optional<instant> alarm_;                                             ///< the earliest that is set
