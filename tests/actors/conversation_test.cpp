@@ -39,7 +39,8 @@ struct talking_node {
   }
   void create() { id = node.create(spec()); }
   std::string shown(bool reason = false) {
-    for (const auto& each : node.see(id)->conditions)
+    auto view = node.see(id);
+    for (const auto& each : view->conditions)
       if (each.type == "Conversation")
         return std::string{reason ? each.reason : name_of(each.status)};
     return "none";

@@ -78,7 +78,9 @@ struct tenancy {
     }
   }
   void passes(milliseconds how_long) {
-    bool over = how_long.count() == 0;
+    if (how_long.count() == 0)
+      return; // what is scheduled refers to this frame
+    bool over = false;
     time.after(how_long, [&] { over = true; });
     while (!over && time.step()) {}
   }

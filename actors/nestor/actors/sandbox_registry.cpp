@@ -60,6 +60,14 @@ caf::behavior sandbox_registry::make_behavior() {
           [this](records_loaded& loaded) { on_records(loaded); }};
 }
 
+/// However it ended, its SUPERVISORS end with it: another REGISTRY starts its own, and one that waits to answer keeps
+/// itself alive.
+sandbox_registry::~sandbox_registry() {
+  for (const auto& [id, e] : sandboxes_)
+    if (e.supervisor)
+      caf::anon_send_exit(e.supervisor, caf::exit_reason::kill);
+}
+
 void sandbox_registry::handle_exit(const caf::exit_msg& msg) {
   closing_ = true;
   for (auto& [id, e] : sandboxes_)

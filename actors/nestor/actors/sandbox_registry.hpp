@@ -31,6 +31,9 @@ public:
   static constexpr const char* name = "nestor.sandbox-registry";
 
   sandbox_registry(self_ptr<> self, surroundings_ptr around, registry_limits limits);
+  ~sandbox_registry();
+  sandbox_registry(const sandbox_registry&) = delete;
+  sandbox_registry& operator=(const sandbox_registry&) = delete;
   caf::behavior make_behavior();
   void handle_exit(const caf::exit_msg& msg);
 
