@@ -26,6 +26,7 @@ struct all_options {
   explain_options explain;
   accounts_options accounts;
   serve_options serve;
+  config_options config;
   client_verb client;
   std::string completion;
 };
@@ -52,11 +53,15 @@ void define_up(CLI::App& app, up_options& o) {
   verb->footer("Example:\n  nestor up -f spec.yaml\n  nestor up -f spec.yaml --once -o json");
 }
 
+void node_options(CLI::App& verb, serve_options& o) {
+  config_option(verb, o.config);
+  verb.add_option("--state", o.state, "The folder of its state")->type_name("FOLDER");
+  verb.add_option("--listen", o.listen, "Where it answers; port 0 takes a free one")->type_name("ADDRESS:PORT");
+}
+
 void define_serve(CLI::App& app, serve_options& o) {
   auto* verb = app.add_subcommand("serve", "The node: others drive it over its API; SIGTERM drains it");
-  config_option(*verb, o.config);
-  verb->add_option("--state", o.state, "The folder of its state")->type_name("FOLDER");
-  verb->add_option("--listen", o.listen, "Where it answers; port 0 takes a free one")->type_name("ADDRESS:PORT");
+  node_options(*verb, o);
   verb->footer("Example:\n  nestor serve --config nestor.yaml\n  nestor serve --listen 127.0.0.1:0 --state ./state");
 }
 
@@ -88,11 +93,12 @@ void define_version(CLI::App& app, version_options& o) {
 }
 
 void define_explain(CLI::App& app, explain_options& o) {
-  auto* verb =
-    app.add_subcommand("explain", "Explains an error code or a field of the specification; without one, lists them");
+  auto* verb = app.add_subcommand(
+    "explain",
+    "Explains an error code, or a field of a specification or of the node's configuration; without one, lists them");
   verb->add_option("subject", o.subject, "An error code or a field's path")->type_name("CODE|FIELD");
-  verb->add_option("--markdown", o.markdown, "Print the whole page: errors, fields or api")
-    ->check(CLI::IsMember({"errors", "fields", "api"}))
+  verb->add_option("--markdown", o.markdown, "Print the whole page: errors, fields, config or api")
+    ->check(CLI::IsMember({"errors", "fields", "config", "api"}))
     ->type_name("PAGE");
   verb->footer("Example:\n  nestor explain git_token_refused\n  nestor explain policy.ready_within");
 }
@@ -121,6 +127,18 @@ void define_doctor(CLI::App& app, accounts_options& o) {
   config_option(*verb, o.config);
   output_option(*verb, o.as);
   verb->footer("Example:\n  nestor doctor --config nestor.yaml");
+}
+
+void define_config(CLI::App& app, config_options& o) {
+  auto* noun = app.add_subcommand("config", "The node's configuration: whether it can be, and what is in force");
+  noun->require_subcommand(1);
+  auto* validate = noun->add_subcommand("validate", "Checks it whole; every fault with its line");
+  auto* view = noun->add_subcommand("view", "What is in force, by file < environment < flag");
+  for (auto* verb : {validate, view})
+    node_options(*verb, o.serve);
+  view->add_flag("--origin", o.origin, "Say who said it: a line of the file, a variable, a flag, or the default");
+  output_option(*view, o.as);
+  noun->footer("Example:\n  nestor config validate --config nestor.yaml\n  nestor config view --origin");
 }
 
 /// The first argument that is no option: the verb as typed.
@@ -191,6 +209,9 @@ int dispatch(const CLI::App& app, all_options& o) {
   if (app.got_subcommand("provider"))
     return app.get_subcommand("provider")->got_subcommand("list") ? run_provider_list(o.accounts)
                                                                   : run_provider_verify(o.accounts);
+  if (app.got_subcommand("config"))
+    return app.get_subcommand("config")->got_subcommand("view") ? run_config_view(o.config)
+                                                                : run_config_validate(o.config);
   if (app.got_subcommand("completion"))
     return run_completion(app, o.completion);
   if (app.got_subcommand("doctor"))
@@ -218,6 +239,7 @@ int run(int argc, const char* const* argv) {
   define_explain(app, o.explain);
   define_provider(app, o.accounts);
   define_doctor(app, o.accounts);
+  define_config(app, o.config);
   define_completion(app, o.completion);
   define_client_verbs(app, o.client);
   auto verb = typed_verb(argc, argv);

@@ -82,6 +82,7 @@ local_node::local_node(const node_config& config) : impl_(std::make_unique<impl>
   options.addresses_allowed = {"127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"};
   options.addresses_allowed.insert(options.addresses_allowed.end(), config.addresses_allow.begin(),
                                    config.addresses_allow.end());
+  options.addresses_denied = config.addresses_deny;
   options.resolve = config.resolve;
   options.ca_file = config.ca_file;
   options.accounts = config.accounts;

@@ -102,6 +102,7 @@ struct served_node::impl {
     options.journal = c.journal.empty() ? std::string{journal_scheme} + state.file("journal.db") : c.journal;
     options.keys = c.keys_file.empty() ? state.file("keys") : c.keys_file;
     options.addresses_allowed = c.addresses_allow;
+    options.addresses_denied = c.addresses_deny;
     options.resolve = c.resolve;
     options.ca_file = c.ca_file;
     options.accounts = c.accounts;

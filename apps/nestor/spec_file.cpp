@@ -2,6 +2,7 @@
 
 #include "terminal.hpp"
 
+#include <nestor/io/address_rules.hpp>
 #include <nestor/sandbox/spec_fields.hpp>
 
 #include <cerrno>
@@ -21,6 +22,19 @@ void complain(const std::string& text) {
 void complain(const document& from, const std::vector<fault>& faults) {
   for (const auto& f : faults)
     complain(located(from, f));
+}
+
+std::vector<fault> ranges_that_are_none(const node_config& config) {
+  std::vector<fault> faults;
+  auto look = [&](const std::string& field, const std::vector<std::string>& ranges) {
+    for (std::size_t i = 0; i < ranges.size(); ++i)
+      if (!io::parse_range(ranges[i]))
+        faults.push_back({errc::spec_invalid, element_path(field, i), "a range of addresses such as 10.0.0.0/8",
+                          "another text", "bits beyond the prefix are 0"});
+  };
+  look("addresses.allow", config.addresses_allow);
+  look("addresses.deny", config.addresses_deny);
+  return faults;
 }
 
 failure missing(std::string cause) {
@@ -70,7 +84,7 @@ std::optional<spec_file> load_spec(const std::string& file, bool bench,
   return spec_file{std::move(*from), std::move(*source)};
 }
 
-std::optional<node_config> load_config(const std::string& file) {
+std::optional<config_file> read_config(const std::string& file) {
   auto from = file.empty() ? to_document("the environment", "{}") : read_document(file);
   if (!from) {
     complain(from.error().cause);
@@ -80,8 +94,29 @@ std::optional<node_config> load_config(const std::string& file) {
     const char* value = std::getenv(name.c_str());
     return value == nullptr || *value == '\0' ? std::nullopt : std::optional<std::string>{value};
   });
+  wipe(from->json.data(), from->json.size());
+  from->json.clear();
+  if (config)
+    config.faults = ranges_that_are_none(*config);
   complain(*from, config.faults);
-  return std::move(config.value);
+  if (!config.faults.empty())
+    return std::nullopt;
+  return config_file{std::move(*from), std::move(*config)};
+}
+
+std::optional<node_config> load_config(const std::string& file) {
+  auto read = read_config(file);
+  return read ? std::optional{std::move(read->config)} : std::nullopt;
+}
+
+bool flags_fit(const serve_options& o, node_config& into) {
+  if (!o.state.empty())
+    into.serve.state = o.state;
+  if (o.listen.empty() || set_listen(o.listen, into.serve))
+    return true;
+  complain("--listen: expected a numeric address and a port such as 127.0.0.1:7077; beyond loopback with `tls` "
+           "configured");
+  return false;
 }
 
 std::optional<sandbox_spec> resolve_here(const spec_file& file) {

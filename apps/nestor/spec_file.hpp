@@ -4,6 +4,8 @@
 
 #include "document.hpp"
 
+#include "verbs.hpp"
+
 #include <nestor/node/node_config.hpp>
 #include <nestor/sandbox/spec_reader.hpp>
 #include <nestor/sandbox/spec_template.hpp>
@@ -22,8 +24,17 @@ struct spec_file {
 std::optional<spec_file> load_spec(const std::string& file, bool bench,
                                    std::shared_ptr<const providers::account_book> accounts);
 
+struct config_file {
+  document from; ///< its text is wiped; its places remain
+  node_config config;
+};
+
 /// The node's configuration: `file`, or none when it is empty; and the environment. Nothing when there were faults.
+std::optional<config_file> read_config(const std::string& file);
 std::optional<node_config> load_config(const std::string& file);
+
+/// Takes serve's flags, which win over everything. False when one does not fit, which is said.
+bool flags_fit(const serve_options& o, node_config& into);
 
 /// Looks the references up. Nothing when there were faults.
 std::optional<sandbox_spec> resolve_here(const spec_file& file);

@@ -81,15 +81,8 @@ void attend(served_node& node, const signals& caught, const serve_options& o) {
 
 int run_serve(const serve_options& o) {
   auto config = load_config(o.config);
-  if (!config)
+  if (!config || !flags_fit(o, *config))
     return usage;
-  if (!o.state.empty())
-    config->serve.state = o.state;
-  if (!o.listen.empty() && !set_listen(o.listen, config->serve)) {
-    say(
-      "--listen: expected a numeric address and a port such as 127.0.0.1:7077; beyond loopback with `tls` configured");
-    return usage;
-  }
   auto folder = state_folder_of(config->serve.state);
   if (folder.empty()) {
     say("there is no folder for the node's state: set HOME, or `state` in the configuration");

@@ -59,7 +59,7 @@ struct version_options {
 
 struct explain_options {
   std::string subject;  ///< an error code or a field; empty: list them all
-  std::string markdown; ///< "errors" or "fields": the generated page instead
+  std::string markdown; ///< "errors", "fields", "config" or "api": the generated page instead
   bool colour = true;
 };
 
@@ -69,7 +69,16 @@ struct serve_options {
   std::string listen; ///< address:port; empty: the configuration's
 };
 
+/// Of `nestor config`.
+struct config_options {
+  serve_options serve; ///< what serve would be given
+  bool origin = false; ///< of `view`: say who said it
+  output as = output::table;
+};
+
 int run_serve(const serve_options& o);
+int run_config_validate(const config_options& o);
+int run_config_view(const config_options& o);
 int run_up(const up_options& o);
 int run_demo(const demo_options& o);
 int run_bench(const bench_options& o);
@@ -82,9 +91,10 @@ int run_explain(const explain_options& o);
 /// `wanted`: bash, zsh, fish or man.
 int run_completion(const CLI::App& app, const std::string& wanted);
 
-/// docs/errors.md and docs/spec.md.
+/// docs/errors.md, docs/spec.md and docs/config.md.
 std::string errors_page();
 std::string fields_page();
+std::string config_page();
 /// What `explain` prints about one; empty when there is no such code or field.
 std::string explanation_of(std::string_view subject);
 

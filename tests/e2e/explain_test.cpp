@@ -2,7 +2,7 @@
 #include "support/run_program.hpp"
 
 #include <nestor/core/failure.hpp>
-#include <nestor/sandbox/spec_fields.hpp>
+#include <nestor/node/config_fields.hpp>
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
@@ -44,17 +44,31 @@ TEST_CASE("a field inside a map is explained by any name, and the list holds eve
     CHECK_THAT(list.out, Catch::Contains(std::string{field.path}));
 }
 
-TEST_CASE("docs/errors.md and docs/spec.md are what explain generates") {
+TEST_CASE("every field of the node's configuration is explained, with the variable that stands for it") {
+  scratch_folder scratch;
+  for (const auto& field : nestor::config_fields()) {
+    INFO(field.path);
+    auto end = run_program(scratch, {nestor_binary(), "explain", std::string{field.path}});
+    CHECK(end.exit_code == 0);
+    for (auto part : {std::string{field.path}, std::string{field.description}, to_string(field.type),
+                      std::string{field.example}, nestor::variable_of(field)})
+      CHECK_THAT(end.out, Catch::Contains(part));
+  }
+}
+
+TEST_CASE("the generated pages are what explain generates") {
   scratch_folder scratch;
   CHECK(run_program(scratch, {nestor_binary(), "explain", "--markdown", "errors"}).out ==
         contents_of(NESTOR_SOURCE_DIR "/docs/errors.md"));
   CHECK(run_program(scratch, {nestor_binary(), "explain", "--markdown", "fields"}).out ==
         contents_of(NESTOR_SOURCE_DIR "/docs/spec.md"));
+  CHECK(run_program(scratch, {nestor_binary(), "explain", "--markdown", "config"}).out ==
+        contents_of(NESTOR_SOURCE_DIR "/docs/config.md"));
 }
 
 TEST_CASE("every verb has help with an example, and the version is JSON when asked") {
   scratch_folder scratch;
-  for (auto verb : {"up", "demo", "bench", "version", "explain", "provider", "doctor", "leak"}) {
+  for (auto verb : {"up", "demo", "bench", "version", "explain", "provider", "doctor", "leak", "config"}) {
     auto end = run_program(scratch, {nestor_binary(), verb, "--help"});
     CHECK(end.exit_code == 0);
     CHECK_THAT(end.out, Catch::Contains(std::string{"nestor "} + verb));

@@ -33,6 +33,7 @@ struct node_options {
   std::size_t connections_per_origin = 8;
   std::size_t calls_waiting_max = 200'000;    ///< beyond it a call fails with `overloaded`
   std::vector<std::string> addresses_allowed; ///< CIDR ranges that specifications may name besides public ones
+  std::vector<std::string> addresses_denied;  ///< CIDR ranges that nothing is connected to, whoever names them
   std::map<std::string, std::string> resolve; ///< fixed names, `*.` wildcards; name → address
   std::shared_ptr<const providers::account_book> accounts = providers::built_in_accounts();
   std::string guardian; ///< path of nestor-guardian; empty: beside the running binary

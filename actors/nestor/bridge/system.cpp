@@ -33,15 +33,20 @@ std::string explained(const failure& why) {
   return to_string(why) + ". " + std::string{row_of(why.code).remedy};
 }
 
-io::address_rules rules_of(const node_options& options) {
-  io::address_rules rules;
-  for (const auto& text : options.addresses_allowed) {
+std::vector<io::address_range> ranges_of(const std::string& field, const std::vector<std::string>& texts) {
+  std::vector<io::address_range> ranges;
+  for (const auto& text : texts) {
     auto range = io::parse_range(text);
     if (!range)
-      throw std::invalid_argument{"addresses.allow: `" + text + "` is not a range of addresses such as 127.0.0.0/8"};
-    rules.allow.push_back(*range);
+      throw std::invalid_argument{field + ": `" + text + "` is not a range of addresses such as 127.0.0.0/8"};
+    ranges.push_back(*range);
   }
-  return rules;
+  return ranges;
+}
+
+io::address_rules rules_of(const node_options& options) {
+  return {ranges_of("addresses.allow", options.addresses_allowed),
+          ranges_of("addresses.deny", options.addresses_denied)};
 }
 
 std::shared_ptr<journal_port> journal_of(const node_options& options, entropy_port& entropy) {

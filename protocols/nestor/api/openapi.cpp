@@ -85,7 +85,8 @@ json schema_of(const spec_field& field) {
       made = {{"type", "integer"}, {"minimum", field.type.least}, {"maximum", field.type.most}};
       break;
     case field_kind::number: made["type"] = "number"; break;
-    case field_kind::argv: made = {{"type", "array"}, {"items", {{"type", "string"}}}}; break;
+    case field_kind::argv:
+    case field_kind::texts: made = {{"type", "array"}, {"items", {{"type", "string"}}}}; break;
     case field_kind::object: made = members_of(field.path); break;
     case field_kind::map:
       made = {{"type", "object"}, {"additionalProperties", schema_of(*spec_fields_in(field.path).front())}};

@@ -1,6 +1,7 @@
 #include <nestor/sandbox/spec_fields.hpp>
 
 #include <nestor/core/intensity.hpp>
+#include <nestor/sandbox/internal/field_types.hpp>
 
 #include <algorithm>
 #include <array>
@@ -9,69 +10,6 @@ namespace nestor {
 namespace {
 
 constexpr std::size_t shown_name_max = 64; // characters of a member's name in a path
-
-// -- how spec_fields.def spells types --------------------------------------------------------------------------------
-
-field_type of_kind(field_kind kind) {
-  field_type t;
-  t.kind = kind;
-  return t;
-}
-field_type object() {
-  return of_kind(field_kind::object);
-}
-field_type argv() {
-  return of_kind(field_kind::argv);
-}
-field_type secret() {
-  return of_kind(field_kind::secret);
-}
-field_type settings() {
-  return of_kind(field_kind::settings);
-}
-field_type json() {
-  return of_kind(field_kind::json);
-}
-field_type text(text_rule rule) {
-  auto t = of_kind(field_kind::text);
-  t.rule = rule;
-  return t;
-}
-field_type map(text_rule keys, std::size_t entries_max) {
-  auto t = of_kind(field_kind::map);
-  t.rule = keys;
-  t.entries_max = entries_max;
-  return t;
-}
-field_type integer(std::int64_t least, std::int64_t most) {
-  auto t = of_kind(field_kind::integer);
-  t.least = least;
-  t.most = most;
-  return t;
-}
-field_type number(double least, double most) {
-  auto t = of_kind(field_kind::number);
-  t.least_number = least;
-  t.most_number = most;
-  return t;
-}
-field_type duration(std::string_view least, std::string_view most) {
-  auto t = of_kind(field_kind::duration);
-  t.least = parse_duration(least)->count();
-  t.most = parse_duration(most)->count();
-  return t;
-}
-field_type memory(std::string_view least, std::string_view most) {
-  auto t = of_kind(field_kind::memory);
-  t.least = static_cast<std::int64_t>(*parse_memory(least));
-  t.most = static_cast<std::int64_t>(*parse_memory(most));
-  return t;
-}
-field_type choice(std::string_view words) {
-  auto t = of_kind(field_kind::choice);
-  t.words = words;
-  return t;
-}
 
 /// "auto" and the dialects of this build, as users write them.
 const std::string& dialect_words() {
@@ -86,6 +24,19 @@ const std::string& dialect_words() {
   }();
   return words;
 }
+
+using internal::field_types::argv;
+using internal::field_types::choice;
+using internal::field_types::duration;
+using internal::field_types::integer;
+using internal::field_types::json;
+using internal::field_types::map;
+using internal::field_types::memory;
+using internal::field_types::number;
+using internal::field_types::object;
+using internal::field_types::secret;
+using internal::field_types::settings;
+using internal::field_types::text;
 
 const std::vector<spec_field>& table() {
   static const std::vector<spec_field> fields = [] {
@@ -161,33 +112,33 @@ bool spec_field::nullable() const {
          type.kind == field_kind::settings || type.kind == field_kind::json;
 }
 
-std::span<const spec_field> spec_fields() {
+field_table spec_fields() {
   return table();
 }
 
-const spec_field* spec_field_at(std::string_view path) {
-  auto found = std::ranges::find_if(table(), [&](const spec_field& f) { return f.path == path; });
-  if (found == table().end())
-    found = std::ranges::find_if(table(), [&](const spec_field& f) { return matches(f.path, path); });
-  return found == table().end() ? nullptr : &*found;
+const spec_field* field_at(field_table table, std::string_view path) {
+  auto found = std::ranges::find_if(table, [&](const spec_field& f) { return f.path == path; });
+  if (found == table.end())
+    found = std::ranges::find_if(table, [&](const spec_field& f) { return matches(f.path, path); });
+  return found == table.end() ? nullptr : &*found;
 }
 
-std::vector<const spec_field*> spec_fields_in(std::string_view path) {
+std::vector<const spec_field*> fields_in(field_table table, std::string_view path) {
   std::vector<const spec_field*> inside;
-  for (const auto& f : table())
+  for (const auto& f : table)
     if (f.parent() == path)
       inside.push_back(&f);
   return inside;
 }
 
-std::string probably_meant(std::string_view parent, std::string_view name) {
+std::string probably_meant(field_table table, std::string_view parent, std::string_view name) {
   std::vector<std::string_view> here;
-  for (const auto* f : spec_fields_in(parent))
+  for (const auto* f : fields_in(table, parent))
     here.push_back(f->name());
   auto near = nearest(name, here);
   if (near && edit_distance(name, *near) <= 1)
     return std::string{*near};
-  for (const auto& f : table()) // the right name in the wrong place
+  for (const auto& f : table) // the right name in the wrong place
     if (f.name() == name && f.path.find('*') == f.path.npos)
       return std::string{f.path};
   return near ? std::string{*near} : std::string{};
@@ -213,6 +164,7 @@ std::string to_string(const field_type& t) {
       return all;
     }
     case field_kind::argv: return "a list of arguments (argv, never a shell string)";
+    case field_kind::texts: return "a list of texts: " + std::string{expectation_of(t.rule)};
     case field_kind::object: return "an object";
     case field_kind::map: return "a map by name";
     case field_kind::secret: return "a secret reference: {$env: NAME}, {$file: PATH} or {$literal: TEXT}";

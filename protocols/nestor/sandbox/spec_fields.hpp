@@ -1,5 +1,6 @@
 // The fields of a specification as a table: what the reader checks documents against, `nestor explain` prints and
-// docs/spec.md is generated from. spec_fields.def is the one list; this file gives it types.
+// docs/spec.md is generated from. spec_fields.def is the one list; this file gives it types. The node's configuration
+// has a table of the same form (node/config_fields.hpp).
 #pragma once
 
 #include <nestor/providers/provider.hpp>
@@ -23,6 +24,7 @@ enum class field_kind : std::uint8_t {
   memory,
   choice,
   argv,
+  texts,
   object,
   map,
   secret,
@@ -33,7 +35,7 @@ enum class field_kind : std::uint8_t {
 /// What a field's value may be. Only the members that its kind uses are set.
 struct field_type {
   field_kind kind = field_kind::object;
-  text_rule rule = text_rule::any; ///< of a text, and of a map's keys
+  text_rule rule = text_rule::any; ///< of a text, of a list's texts, and of a map's keys
   std::int64_t least = 0;          ///< of an integer, of a duration in milliseconds, of a memory size in bytes
   std::int64_t most = 0;
   double least_number = 0;
@@ -59,16 +61,24 @@ struct spec_field {
   [[nodiscard]] bool nullable() const; ///< null may be written for it
 };
 
-/// Every field, in the order of spec_fields.def.
-std::span<const spec_field> spec_fields();
-/// nullptr when there is none; names in a map match its `*`: "labels.team" finds "labels.*".
-const spec_field* spec_field_at(std::string_view path);
-/// Those directly inside `path` ("" for the top).
-std::vector<const spec_field*> spec_fields_in(std::string_view path);
+using field_table = std::span<const spec_field>;
 
+/// nullptr when there is none; names in a map match its `*`: "labels.team" finds "labels.*".
+const spec_field* field_at(field_table table, std::string_view path);
+/// Those directly inside `path` ("" for the top).
+std::vector<const spec_field*> fields_in(field_table table, std::string_view path);
 /// The field of `parent` that was probably meant by `name`: by its name there, or, as a whole path, by its name
 /// anywhere else. Empty when nothing is near.
-std::string probably_meant(std::string_view parent, std::string_view name);
+std::string probably_meant(field_table table, std::string_view parent, std::string_view name);
+
+/// Every field of a specification, in the order of spec_fields.def.
+field_table spec_fields();
+inline const spec_field* spec_field_at(std::string_view path) {
+  return field_at(spec_fields(), path);
+}
+inline std::vector<const spec_field*> spec_fields_in(std::string_view path) {
+  return fields_in(spec_fields(), path);
+}
 
 /// "integer from 0 to 65535", "one of refuse, overwrite": as `explain` prints it and messages say it.
 std::string to_string(const field_type& type);

@@ -14,13 +14,6 @@ namespace {
 
 using namespace internal;
 
-// A name that nobody knows is repeated only when it is as short as a field's: a longer one may be a pasted token.
-constexpr std::size_t unknown_name_max = 32; // characters
-
-std::string shown(std::string_view name) {
-  return name.size() <= unknown_name_max ? std::string{name} : "(a name of " + std::to_string(name.size()) + " bytes)";
-}
-
 /// Walks the document along the table.
 class walk {
 public:
@@ -79,21 +72,21 @@ private:
       if (obeys(field.type.rule, m.name))
         value(*entry, m.value, member_path(path, m.name), m.name);
       else
-        refuse(member_path(path, shown(m.name)), "as its name: " + std::string{expectation_of(field.type.rule)},
+        refuse(member_path(path, shown_name(m.name)), "as its name: " + std::string{expectation_of(field.type.rule)},
                "another name");
     }
   }
 
   void unknown(const json_member& m, const std::string& path, std::string_view table_path,
                const std::vector<const spec_field*>& known) {
-    auto meant = probably_meant(table_path, m.name);
+    auto meant = probably_meant(spec_fields(), table_path, m.name);
     std::string advice = meant.empty() ? "known here:" : "did you mean " + meant + "?";
     if (meant.empty())
       for (const auto* field : known)
         advice.append(field == known.front() ? " " : ", ").append(field->name());
     if (m.name.starts_with('$') && table_path == "configuration.git_providers.*")
       advice = "the reference belongs under token: {token: {$env: NAME}}";
-    refuse(member_path(path, shown(m.name)), {}, "unknown field", std::move(advice));
+    refuse(member_path(path, shown_name(m.name)), {}, "unknown field", std::move(advice));
   }
 
   // -- one value ------------------------------------------------------------------------------------------------------
@@ -137,6 +130,7 @@ private:
         if (argv(node, path, v))
           take();
         return;
+      case field_kind::texts: return; // no field of a specification
       case field_kind::text:
       case field_kind::integer:
       case field_kind::number:
@@ -203,60 +197,8 @@ private:
   }
 
   bool scalar(const spec_field& field, const json_tree& node, const std::string& path, taken& v) {
-    const auto& type = field.type;
-    auto wrong = [&](std::string_view got, std::string advice = {}) {
-      refuse(path, to_string(type), got, std::move(advice));
-      return false;
-    };
-    if (type.kind == field_kind::integer) {
-      if (node.what != json_is::integer)
-        return wrong(kind_name(node));
-      v.number = node.integer;
-      return (v.number >= type.least && v.number <= type.most) || wrong(std::to_string(v.number));
-    }
-    if (type.kind == field_kind::number) {
-      if (node.what != json_is::integer && node.what != json_is::number)
-        return wrong(kind_name(node));
-      v.real = node.number;
-      return (v.real >= type.least_number && v.real <= type.most_number) || wrong("one outside of that");
-    }
-    if (node.what != json_is::string)
-      return wrong(kind_name(node), advice_for(type.kind, node));
-    if (type.kind == field_kind::text) {
-      v.text = std::string{node.text};
-      return text(type.rule, v.text, path);
-    }
-    if (type.kind == field_kind::choice)
-      return choice(type, node.text, path, v);
-    if (type.kind == field_kind::duration) {
-      auto parsed = parse_duration(node.text);
-      v.number = parsed ? parsed->count() : -1;
-    } else {
-      auto parsed = parse_memory(node.text);
-      v.number = parsed ? static_cast<std::int64_t>(*parsed) : -1;
-    }
-    return (v.number >= type.least && v.number <= type.most) ||
-           wrong(v.number < 0 ? "text that is none" : "one outside of that");
-  }
-
-  static std::string advice_for(field_kind wanted, const json_tree& node) {
-    if (node.what == json_is::null || node.what > json_is::number)
-      return {};
-    if (wanted == field_kind::duration)
-      return "give it a unit: 120s";
-    if (wanted == field_kind::memory)
-      return "give it a unit: 4GiB";
-    return wanted == field_kind::text ? "quote it" : "";
-  }
-
-  bool choice(const field_type& type, std::string_view content, const std::string& path, taken& v) {
-    auto words = words_of(type);
-    v.text = std::string{content};
-    if (std::ranges::find(words, content) != words.end())
-      return true;
-    auto near = nearest(content, words);
-    refuse(path, to_string(type), "another word", near ? "did you mean " + std::string{*near} + "?" : std::string{});
-    return false;
+    return read_scalar(field.type, node, path, v, faults_) &&
+           (field.type.kind != field_kind::text || text(field.type.rule, v.text, path));
   }
 
   // -- the provider ---------------------------------------------------------------------------------------------------

@@ -61,6 +61,12 @@ bool is_host(std::string_view text) {
   });
 }
 
+bool is_header_name(std::string_view text) {
+  constexpr std::size_t name_max = 64;
+  return !text.empty() && text.size() <= name_max &&
+         std::ranges::all_of(text, [](char c) { return word(c) || c == '-'; });
+}
+
 struct rule_row {
   text_rule rule;
   std::string_view expectation;
@@ -89,6 +95,7 @@ constexpr std::array rules{
            [](std::string_view t) { return http::parse_url(t).has_value(); }},
   rule_row{text_rule::path, "a path that starts with '/'", is_path},
   rule_row{text_rule::host, "a host name, with a port or path where the server has one", is_host},
+  rule_row{text_rule::header_name, "a header's name: letters, digits and '-', at most 64 of them", is_header_name},
 };
 static_assert(rules.size() == static_cast<std::size_t>(text_rule::count_));
 

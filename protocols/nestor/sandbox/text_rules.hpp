@@ -26,6 +26,7 @@ enum class text_rule : std::uint8_t {
   url,
   path,
   host,
+  header_name,
   count_
 };
 

@@ -1,10 +1,12 @@
 // The members of the node's configuration that concern `serve`: what wins, and what is refused with its place.
+#include <nestor/node/config_fields.hpp>
 #include <nestor/node/node_config.hpp>
 
 #include <catch2/catch.hpp>
 
 #include <map>
 #include <string>
+#include <tuple>
 
 using namespace nestor;
 
@@ -101,4 +103,93 @@ TEST_CASE("the log and the traces are as the document says, or as OpenTelemetry'
     INFO(bad);
     CHECK_FALSE(read(bad));
   }
+}
+
+TEST_CASE("every default that the table names is the one in force") {
+  std::string document;
+  std::map<std::string, std::string> inside; // by object
+  for (const auto& field : config_fields()) {
+    bool said = !field.default_text.empty() && field.default_text != "{}" && field.default_text != "null";
+    if (!said || field.path.find('*') != field.path.npos)
+      continue;
+    bool quoted = field.type.kind != field_kind::integer && field.type.kind != field_kind::texts;
+    auto value = std::string(quoted ? "\"" : "") + std::string{field.default_text} + (quoted ? "\"" : "");
+    auto& of = inside[std::string{field.parent()}];
+    of += (of.empty() ? "\"" : ",\"") + std::string{field.name()} + "\":" + value;
+  }
+  document = "{" + inside[""];
+  for (const auto& [object, members] : inside)
+    if (!object.empty() && object != "sweep.kill_cap")
+      document += ",\"" + object + "\":{" + members +
+                  (object == "sweep" ? ",\"kill_cap\":{" + inside["sweep.kill_cap"] + "}" : "") + "}";
+  document += "}";
+  INFO(document);
+  auto said = read(document);
+  auto unsaid = read("{}");
+  REQUIRE(said);
+  REQUIRE(unsaid);
+  CHECK(said->told.size() > 15);
+  CHECK(unsaid->told.empty());
+  auto values = [](const serve_config& c) {
+    return std::tuple{c.address,     c.port,         c.per_tenant_max,  c.connections_max, c.events_kept, c.ended_for,
+                      c.sweep_every, c.sweeps.looks, c.sweeps.at_least, c.sweeps.percent,  c.head_within, c.body_within,
+                      c.idle_within, c.write_within, c.log_as,          c.log_from,        c.hosts};
+  };
+  CHECK(values(said->serve) == values(unsaid->serve));
+}
+
+TEST_CASE("every example of the table can be written") {
+  for (const auto& field : config_fields()) {
+    if (field.path.find('*') != field.path.npos || field.type.kind == field_kind::object ||
+        field.type.kind == field_kind::map || field.type.kind == field_kind::texts)
+      continue;
+    INFO(field.path);
+    auto name = variable_of(field);
+    REQUIRE_FALSE(name.empty());
+    auto config = read("{}", {{name, std::string{field.example}}});
+    bool one_of_two = field.parent() == "tls"; // the other is missing
+    CHECK(config.faults.size() == (one_of_two ? 1U : 0U));
+    if (config) {
+      REQUIRE(config->told.size() == 1);
+      CHECK(config->told.front().path == field.path);
+      CHECK(config->told.front().from == name);
+    }
+  }
+}
+
+TEST_CASE("a variable wins over the document, and a fault in it names it") {
+  auto config = read(R"({"limits":{"per_tenant":5},"log":{"level":"debug"}})",
+                     {{"NESTOR_LIMITS_PER_TENANT", "7"}, {"NESTOR_LOG_FORMAT", "json"}});
+  REQUIRE(config);
+  CHECK(config->serve.per_tenant_max == 7);
+  CHECK(config->serve.log_as == log_format::json);
+  CHECK(config->serve.log_from == log_level::debug);
+  REQUIRE(config->told.size() == 3);
+  for (auto [name, value] : {std::pair{"NESTOR_LIMITS_PER_TENANT", "many"}, std::pair{"NESTOR_LOG_LEVEL", "loud"},
+                             std::pair{"NESTOR_SWEEP_EVERY", "60"}, std::pair{"NESTOR_LISTEN", "0.0.0.0:1"}}) {
+    auto refused = read("{}", {{name, value}});
+    REQUIRE(refused.faults.size() == 1);
+    CHECK(refused.faults.front().path == name);
+  }
+}
+
+TEST_CASE("what was said shows references instead of secrets, and no password of a database") {
+  auto config =
+    read(R"({"journal":"postgresql://nestor:canary-1@db/nestor?password=canary-2","resolve":{"*.a.test":"::1"},
+    "providers":{"e2b":{"api_key":{"$literal":"canary-3"},"creates_per_second":5}},
+    "traces":{"endpoint":"http://x/","headers":{"K":{"$env":"OTLP_KEY"}}}})");
+  REQUIRE(config);
+  std::string all;
+  for (const auto& each : config->told)
+    all += each.path + "=" + each.value + "\n";
+  CHECK_THAT(all, !Catch::Contains("canary"));
+  for (const auto* part :
+       {"providers.e2b.api_key={$literal: …}\n", "providers.e2b.creates_per_second=5\n",
+        "traces.headers.K={$env: OTLP_KEY}\n", "resolve[\"*.a.test\"]=::1\n", "journal=postgresql://…\n"})
+    CHECK_THAT(all, Catch::Contains(part));
+}
+
+TEST_CASE("the tables of fields share no path, so that one name explains one thing") {
+  for (const auto& field : config_fields())
+    CHECK(field_at(spec_fields(), field.path) == nullptr);
 }

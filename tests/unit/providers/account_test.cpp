@@ -96,7 +96,8 @@ TEST_CASE("faults of a configuration name the place and what belongs there") {
   CHECK(first_fault(R"({"providers":{"e2b":{"api_key":"x"}}})").find("{$env: NAME}") != std::string::npos);
   CHECK(first_fault(R"({"providers":{"e2b":{"api_url":"ftp://x"}}})").starts_with("providers.e2b.api_url"));
   CHECK(first_fault(R"({"providers":{"remote":{}}})").starts_with("providers.remote.api_url"));
-  CHECK(first_fault(R"({"providers":{"e2b":{"creates_per_second":0}}})").find("above 0") != std::string::npos);
+  CHECK(first_fault(R"({"providers":{"e2b":{"creates_per_second":0}}})").find("from 0.001 to 10000") !=
+        std::string::npos);
   CHECK(first_fault(R"({"limts":{}})").find("did you mean limits?") != std::string::npos);
 }
 

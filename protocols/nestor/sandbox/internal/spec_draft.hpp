@@ -2,7 +2,7 @@
 // type. Knows no document; spec_fields.def connects it to the fields.
 #pragma once
 
-#include <nestor/sandbox/internal/json_tree.hpp>
+#include <nestor/sandbox/internal/field_value.hpp>
 #include <nestor/sandbox/spec_reader.hpp>
 
 #include <cstdint>
@@ -10,16 +10,6 @@
 #include <string>
 
 namespace nestor::internal {
-
-/// A field's value after its checks. Only what its kind has is set.
-struct taken {
-  std::string name;        ///< the user's name for it, in a map
-  std::string text;        ///< text, choice; of free JSON the canonical text
-  std::int64_t number = 0; ///< integer, milliseconds, bytes
-  double real = 0;
-  std::vector<std::string> list;
-  std::optional<secret_reference> reference;
-};
 
 struct draft {
   sandbox_spec spec;
