@@ -429,6 +429,11 @@ nested::push_order supervisor::push_order_for(const command::start_run& run) {
   order.dialect = dialect_;
   order.alive_path = terms_->alive_path;
   order.limits.step_timeout = terms_->step_timeout;
+  if (auto until = machine_.due[static_cast<std::size_t>(timer::overall)]; until != never) {
+    // In time to say why it is not alive, where less is left than it usually gets.
+    auto left = std::chrono::duration_cast<milliseconds>(until - around_->clock->now());
+    order.limits.alive_within = std::min(order.limits.alive_within, left - left / 10);
+  }
   if (wanted_) {
     const auto& spec = *wanted_->spec;
     order.refuse_existing = policy().withdraws && spec.runtime->adopt == adoption::refuse && !machine_.touched;

@@ -54,6 +54,10 @@ void supervisor::show_steps(phase before, const any_event& e) {
                 std::holds_alternative<event::child_lost>(e) || std::holds_alternative<event::destroy_failed>(e);
   if (std::holds_alternative<event::runtime_gone>(e) && (before == phase::destroying || before == phase::closing))
     failed = false; // that is what was wanted
+  bool gives_up = machine_.now == phase::destroying || machine_.now == phase::withdrawing ||
+                  machine_.now == phase::closing || machine_.now == phase::quarantined;
+  if (std::holds_alternative<event::tick>(e) && machine_.now != before && gives_up)
+    failed = true; // time ran out in the midst of it
   bool serving_run = machine_.now == phase::ready || machine_.now == phase::unreachable;
   if (failed && !(serving_run && before == machine_.now))
     end(outcome::failed);

@@ -381,9 +381,12 @@ void on_overall(turn t) {
                              0,
                              {}});
   std::string cause = "not Ready within " + std::to_string(t.p.ready_within.count()) + " ms";
-  if (t.s.why)
+  auto at = t.s.running ? t.s.run_at : step_of(t.s.now);
+  if (t.s.why) {
     cause += "; last failure: " + to_string(*t.s.why);
-  t.give_up(failure{errc::deadline_exceeded, step_of(t.s.now), std::move(cause), 0, {}});
+    at = t.s.running ? at : t.s.why->at; // between two tries
+  }
+  t.give_up(failure{errc::deadline_exceeded, at, std::move(cause), 0, {}});
 }
 
 void dispatch(turn t, const any_event& e) {
