@@ -164,6 +164,21 @@ TEST_CASE("grpc: what got no connection was never sent") {
   CHECK(http::never_sent(world.error_of(elsewhere)));
 }
 
+TEST_CASE("grpc: a call with an address of its own looks no name up, and is held to the same rules") {
+  grpc_world world;
+  auto call = world.call("Echo", "there");
+  call.to.host = "worker.invalid";
+  call.via = "127.0.0.1";
+  CHECK(world.answer_to(call).message == "there");
+  call.via = "169.254.169.254";
+  CHECK(world.error_of(call) == transport_error::address_refused);
+  call.via = "worker";
+  CHECK(world.error_of(call) == transport_error::name_unresolved);
+  call.via = "127.0.0.1";
+  call.from = address_source::spec;
+  CHECK(world.error_of(call) == transport_error::address_refused);
+}
+
 TEST_CASE("grpc: a server without TLS is no server with TLS") {
   grpc_world world;
   auto call = world.call("Echo");

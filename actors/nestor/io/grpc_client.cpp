@@ -221,6 +221,10 @@ void grpc_client::state::begin(grpc_call& what, std::function<void(grpc_reply)> 
   if (open > options.calls)
     return answer(std::move(done), transport_error::overloaded);
   auto until = steady_now() + what.timeout;
+  if (!what.via.empty()) {
+    auto address = parse_address(what.via);
+    return connect(what, address ? resolved{resolved::found, {*address}} : resolved{}, until, std::move(done));
+  }
   if (auto found = names.known(what.to.host))
     return connect(what, *found, until, std::move(done));
   // The look-up has no deadline of its own: whichever comes first has the call.

@@ -44,6 +44,7 @@ using http_reply = std::variant<http::response, http::transport_error>;
 /// exactly once, `timeout` after the hand-over at the latest.
 struct grpc_call {
   endpoint to;
+  std::string via;                    ///< a numeric address to connect to; empty: those that `to.host` has
   std::string method;                 ///< "/package.Service/Method"
   std::vector<http::header> metadata; ///< names in lower case; values may be keys
   wiped_string message;

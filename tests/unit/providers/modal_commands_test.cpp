@@ -43,8 +43,10 @@ io_reply task() {
   answer.set_task_id("ta-1");
   return is(answer);
 }
-io_reply access(const std::string& token = "jwt-router-1", const std::string& url = "https://wo-1.w.modal.host:4443") {
+io_reply access(const std::string& token = "jwt-router-1", const std::string& url = "https://wo-1.w.modal.host:4443",
+                const std::string& address = "") {
   message::RouterAccess answer;
+  answer.set_worker_ipv4_address(address);
   answer.set_jwt(token);
   answer.set_url(url);
   return is(answer);
@@ -142,6 +144,23 @@ TEST_CASE("modal: a command is begun at its worker's router, which is told nothi
         std::vector<std::string>{"/bin/sh", "-c", "echo hi"});
   CHECK((request.stdout_config() == 1 && request.stderr_config() == 1));
   CHECK(request.timeout_secs() == 40);
+}
+
+TEST_CASE("modal: where the control plane tells the worker's address, it is reached there under the URL's name") {
+  auto url = "https://wo-1.w.modal.host:4443";
+  auto told = hold(order_in(newer), {{control + "SandboxGetTaskIdV2", task()},
+                                     {control + "SandboxGetCommandRouterAccess", access("jwt", url, "203.0.113.7")},
+                                     {router + "TaskExecStart", begun},
+                                     {router + "TaskExecWait", code(0)},
+                                     {router + "TaskExecStdioRead", stream_of({"a\n"})},
+                                     {router + "TaskExecStdioRead", stream_of({})}});
+  REQUIRE(told.result());
+  CHECK(told.result()->output == "a\n");
+  for (std::size_t each = 2; each < 6; ++each) {
+    CHECK(call_at(told, each).via == "203.0.113.7");
+    CHECK(call_at(told, each).to.host == "wo-1.w.modal.host");
+  }
+  CHECK(call_at(told, 1).via.empty());
 }
 
 TEST_CASE("modal: a command whose start was not answered is asked after by its name, and not started again") {

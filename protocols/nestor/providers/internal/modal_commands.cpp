@@ -32,15 +32,16 @@ enum : place {
 /// What is remembered from one question to the next.
 struct errand {
   std::string task, token, url, name; ///< `name`: ours for the command
+  std::string address;                ///< of the worker; empty: its URL's name is looked up
   bool readmitted = false;            ///< the token is another one, and has not been good for anything yet
   std::string ended;                  ///< as a shell says it, or `cut_off`; empty: not yet
   std::string output;
 };
-constexpr std::size_t short_parts = 6; // and then the output, to the end
+constexpr std::size_t short_parts = 7; // and then the output, to the end
 constexpr std::string_view cut_off = "its time was up";
 
 wiped_string carried(const errand& e) {
-  return carry({e.task, e.token, e.url, e.name, e.readmitted ? "yes" : "", e.ended}) + wiped_string{e.output};
+  return carry({e.task, e.token, e.url, e.name, e.readmitted ? "yes" : "", e.ended, e.address}) + wiped_string{e.output};
 }
 
 errand errand_of(const heard& so_far) {
@@ -48,7 +49,7 @@ errand errand_of(const heard& so_far) {
   auto rest = so_far.carried;
   for (std::size_t i = 0; i < short_parts && !rest.empty(); ++i)
     rest.remove_prefix(std::min(rest.find('\n'), rest.size() - 1) + 1);
-  return {part(0), part(1), part(2), part(3), !part(4).empty(), part(5), std::string{rest}};
+  return {part(0), part(1), part(2), part(3), part(6), !part(4).empty(), part(5), std::string{rest}};
 }
 
 // -- questions ----------------------------------------------------------------------------------------------------
@@ -70,6 +71,7 @@ grpc_call routed(const account& who, const errand& e, std::string_view method,
   // Its URL always says https; where the account's own server is spoken to without TLS, so is the router.
   call.to = endpoint{server.tls, url.host, url.port, {}};
   call.to.ca_file = who.ca_file;
+  call.via = e.address;
   call.method = std::string{router} + std::string{method};
   call.message = bytes_of(request);
   call.timeout = call_within;
@@ -143,6 +145,7 @@ bool admit(errand& e, const heard& so_far) {
     return false;
   e.token = given->jwt();
   e.url = given->url();
+  e.address = given->worker_ipv4_address();
   return true;
 }
 
