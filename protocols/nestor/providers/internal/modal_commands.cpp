@@ -41,7 +41,8 @@ constexpr std::size_t short_parts = 7; // and then the output, to the end
 constexpr std::string_view cut_off = "its time was up";
 
 wiped_string carried(const errand& e) {
-  return carry({e.task, e.token, e.url, e.name, e.readmitted ? "yes" : "", e.ended, e.address}) + wiped_string{e.output};
+  return carry({e.task, e.token, e.url, e.name, e.readmitted ? "yes" : "", e.ended, e.address}) +
+         wiped_string{e.output};
 }
 
 errand errand_of(const heard& so_far) {
