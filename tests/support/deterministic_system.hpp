@@ -71,7 +71,8 @@ public:
   /// Lets time pass and delivers what is due; nobody runs.
   void pass(microseconds time) {
 #if NESTOR_CAF_MODERN
-    fixture_.advance_time(time);
+    if (time.count() > 0) // else it throws
+      fixture_.advance_time(time);
 #else
     scheduler().advance_time(time);
 #endif
@@ -93,14 +94,14 @@ private:
   struct registered {
     registered() { actors::register_messages(); }
   } registered_;
-  struct reporter_scope { // outside of CAF's own runner the fixture throws without one
-    std::unique_ptr<caf::test::reporter> reporter = caf::test::reporter::make_default();
-    reporter_scope() {
+  // Outside of CAF's own runner the fixture throws without a reporter. One for all: there may be several systems.
+  struct reporting {
+    reporting() {
+      static const auto reporter = caf::test::reporter::make_default();
       reporter->verbosity(0);
       caf::test::reporter::instance(reporter.get());
     }
-    ~reporter_scope() { caf::test::reporter::instance(nullptr); }
-  } reporter_;
+  } reporting_;
   caf::test::fixture::deterministic fixture_;
 #else
   caf::scheduler::test_coordinator& scheduler() {
@@ -121,7 +122,8 @@ private:
 template <class Message>
 void tell_later(const caf::actor& whom, microseconds after, Message message) {
 #if NESTOR_CAF_MODERN
-  caf::anon_mail(std::move(message)).delay(after).send(whom);
+  // Not `delay`: of a message without a sender that counts from the machine's time.
+  caf::anon_mail(std::move(message)).schedule(whom->home_system().clock().now() + after).send(whom);
 #else
   caf::delayed_anon_send(whom, after, std::move(message));
 #endif
